@@ -1,0 +1,1 @@
+"""The order of the work: each pipeline chains stages of the library."""

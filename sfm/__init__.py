@@ -1,0 +1,1 @@
+"""Structure from Motion with learned patch descriptors."""

@@ -1,0 +1,1 @@
+"""Errors of trajectories and poses against ground truth."""

@@ -1,0 +1,1 @@
+"""Maps and features in the formats of other tools."""

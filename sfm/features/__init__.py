@@ -1,0 +1,1 @@
+"""Keypoints, patches, descriptors and their networks."""

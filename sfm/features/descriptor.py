@@ -1,0 +1,40 @@
+"""The contract of every patch descriptor, hand-made or learned."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm.features.keypoints import Keypoints
+from sfm.images.gray import GrayImage
+
+
+class Descriptor(ABC):
+    """Turns keypoints of an image into rows of unit length that are near for patches of one surface point.
+
+    Attributes
+    ----------
+    name
+        What the command line and the workspace's folders call it.
+    dimension
+        Length of a row.
+    """
+
+    name: str
+    dimension: int
+
+    @abstractmethod
+    def describe(self, image: GrayImage, keypoints: Keypoints) -> NDArray[np.float32]:
+        """Describe `keypoints` (coordinates of the original image) as seen in `image`.
+
+        Returns
+        -------
+        (N, dimension) float32, every row of Euclidean length 1, in the order of the keypoints.
+        """
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, object]:
+        """What the rows depend on, JSON-ready: options, version, checksum of weights. Part of the fingerprint."""

@@ -1,0 +1,106 @@
+"""Writing files so that a reader never sees half of one: a temporary name first, then a rename."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sfm.errors import InputError, WorkError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
+
+    The temporary name keeps the suffix of `path` (some writers choose the format by it) and ends up nowhere
+    if the block fails. Raises `InputError` where nothing may be written and `WorkError` where the disk is full.
+    """
+    temporary = path.with_name(f".{path.stem[:80]}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's refusals to write `path` into errors that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise WorkError(
+                f"The disk is full: could not write {path}. Free some space and run the same command again; "
+                "finished work is kept."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise InputError(
+                f"Cannot write {path}: {error.strerror}. Choose another output folder."
+            ) from error
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
+    """Write named arrays and string metadata as a safetensors file, whole or not at all."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    with atomic_path(path) as temporary:
+        try:
+            save_file(
+                {name: np.ascontiguousarray(array) for name, array in tensors.items()},
+                temporary,
+                dict(metadata or {}),
+            )
+        except SafetensorError as error:
+            # safetensors wraps the system's error and keeps only its text.
+            if "os error 28" in str(error) or "No space left" in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            raise
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """Read a safetensors file: its arrays and its metadata. Raises `InputError` if it is damaged or missing."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is missing or is not a whole safetensors file ({error}).") from error
+
+
+def read_metadata(path: Path) -> dict[str, str] | None:
+    """Read only the metadata of a safetensors file; None if the file is missing or damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError):
+        return None

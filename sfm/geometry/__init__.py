@@ -1,0 +1,1 @@
+"""Poses, cameras, two-view geometry, robust estimation, alignment."""

@@ -1,0 +1,1 @@
+"""What a photo set is: folders, EXIF, camera groups, decoding."""

@@ -1,0 +1,1 @@
+"""Patch sets, losses, training and descriptor benchmarks."""

@@ -1,0 +1,1 @@
+"""The COLMAP border: database, incremental mapping, bundle adjustment, models."""

@@ -1,0 +1,179 @@
+"""The COLMAP border for models: pixel convention, poses and files.
+
+COLMAP puts the centre of the first pixel at (0.5, 0.5), this project at (0, 0). The half pixel is added here
+(and in `sfm.mapping.database`, through the same two functions) and nowhere else, and taken off here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pycolmap
+from numpy.typing import NDArray
+
+from sfm.errors import InputError
+from sfm.files import writing
+from sfm.geometry.camera import Camera
+from sfm.geometry.pose import Pose
+from sfm.mapping.sparse_map import MapImage, SparseMap
+
+HALF_PIXEL = 0.5
+
+
+def xy_to_colmap(xy: NDArray[Any]) -> NDArray[np.float64]:
+    """Move (N, 2) pixels from this project's convention to COLMAP's."""
+    return np.asarray(xy, np.float64) + HALF_PIXEL
+
+
+def xy_from_colmap(xy: NDArray[Any]) -> NDArray[np.float64]:
+    """Move (N, 2) pixels from COLMAP's convention to this project's."""
+    return np.asarray(xy, np.float64) - HALF_PIXEL
+
+
+def camera_to_colmap(camera: Camera, camera_id: int = pycolmap.INVALID_CAMERA_ID) -> pycolmap.Camera:
+    """Return `camera` as pycolmap's, principal point in COLMAP's convention."""
+    shifted = camera.shifted(HALF_PIXEL)
+    return pycolmap.Camera(
+        camera_id=camera_id,
+        model=shifted.model,
+        width=shifted.width,
+        height=shifted.height,
+        params=np.array(shifted.params),
+        has_prior_focal_length=shifted.focal_is_known,
+    )
+
+
+def camera_from_colmap(camera: pycolmap.Camera, *, fixed: bool = False) -> Camera:
+    """Return pycolmap's camera as `Camera`, principal point in this project's convention."""
+    return Camera(
+        model=camera.model.name,
+        width=camera.width,
+        height=camera.height,
+        params=tuple(float(p) for p in camera.params),
+        focal_is_known=camera.has_prior_focal_length,
+        fixed=fixed,
+    ).shifted(-HALF_PIXEL)
+
+
+def pose_from_colmap(rigid: pycolmap.Rigid3d) -> Pose:
+    """Return a pycolmap rigid transform as `Pose`."""
+    return Pose(np.array(rigid.rotation.matrix()), np.array(rigid.translation))
+
+
+def pose_to_colmap(pose: Pose) -> pycolmap.Rigid3d:
+    """Return `pose` as a pycolmap rigid transform."""
+    return pycolmap.Rigid3d(pycolmap.Rotation3d(pose.rotation), pose.translation)
+
+
+def read_reconstruction(path: Path) -> pycolmap.Reconstruction:
+    """Read a COLMAP model folder, binary or text. Raises `InputError` if there is none or it is damaged."""
+    if not any((path / f"images.{suffix}").is_file() for suffix in ("bin", "txt")):
+        raise InputError(f"{path} holds no COLMAP model: give a folder with cameras, images and points3D files.")
+    try:
+        return pycolmap.Reconstruction(path)
+    except Exception as error:
+        raise InputError(f"The COLMAP model in {path} cannot be read: {_first_line(error)}.") from error
+
+
+def read_map(path: Path) -> SparseMap:
+    """Read a COLMAP model folder (binary or text) as a `SparseMap`."""
+    return from_reconstruction(read_reconstruction(path))
+
+
+def write_map(sparse_map: SparseMap, path: Path, *, text: bool = False) -> None:
+    """Write a `SparseMap` as a COLMAP model into folder `path`, binary or text."""
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        reconstruction = to_reconstruction(sparse_map)
+        if text:
+            reconstruction.write_text(path)
+        else:
+            reconstruction.write_binary(path)
+
+
+def read_cameras_txt(path: Path) -> dict[int, Camera]:
+    """Read intrinsics in COLMAP's text form: `CAMERA_ID MODEL WIDTH HEIGHT PARAMS...` a line; all held fixed.
+
+    Raises `InputError` naming the line that cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"Cannot read the intrinsics file {path}: {_first_line(error)}.") from error
+    cameras: dict[int, Camera] = {}
+    for number, line in enumerate(lines, start=1):
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        try:
+            camera_id, model, width, height = int(words[0]), words[1], int(words[2]), int(words[3])
+            params = tuple(float(word) for word in words[4:])
+            camera = Camera(model, width, height, params, focal_is_known=True, fixed=True)
+        except (ValueError, IndexError, InputError) as error:
+            raise InputError(
+                f"{path}, line {number}: expected `CAMERA_ID MODEL WIDTH HEIGHT PARAMS...` ({_first_line(error)})"
+            ) from error
+        cameras[camera_id] = camera.shifted(-HALF_PIXEL)
+    if not cameras:
+        raise InputError(f"{path} holds no camera: each line is `CAMERA_ID MODEL WIDTH HEIGHT PARAMS...`.")
+    return cameras
+
+
+def from_reconstruction(reconstruction: pycolmap.Reconstruction) -> SparseMap:
+    """Copy a pycolmap model into plain arrays."""
+    images: dict[int, MapImage] = {}
+    for image_id in reconstruction.reg_image_ids():
+        image = reconstruction.image(image_id)
+        observed = image.points2D
+        point_ids = np.array(
+            [p.point3D_id if p.has_point3D() else -1 for p in observed], dtype=np.int64
+        ).reshape(-1)
+        xy = np.array([p.xy for p in observed], dtype=np.float64).reshape(-1, 2)
+        images[image_id] = MapImage(
+            image.name, image.camera_id, pose_from_colmap(image.cam_from_world()), xy_from_colmap(xy), point_ids
+        )
+    ids = np.array(sorted(reconstruction.point3D_ids()), dtype=np.int64)
+    points = [reconstruction.point3D(int(i)) for i in ids]
+    used = {image.camera_id for image in images.values()}
+    return SparseMap(
+        cameras={i: camera_from_colmap(reconstruction.camera(i)) for i in sorted(used)},
+        images=images,
+        point_ids=ids,
+        xyz=np.array([p.xyz for p in points], np.float64).reshape(-1, 3),
+        rgb=np.array([p.color for p in points], np.uint8).reshape(-1, 3),
+        error_px=np.array([p.error for p in points], np.float64),
+        track_length=np.array([p.track.length() for p in points], np.int64),
+    )
+
+
+def to_reconstruction(sparse_map: SparseMap) -> pycolmap.Reconstruction:
+    """Build a pycolmap model from plain arrays; keeps the ids of cameras, images and points."""
+    reconstruction = pycolmap.Reconstruction()
+    for camera_id, camera in sparse_map.cameras.items():
+        reconstruction.add_camera_with_trivial_rig(camera_to_colmap(camera, camera_id))
+    tracks: dict[int, pycolmap.Track] = {int(i): pycolmap.Track() for i in sparse_map.point_ids}
+    for image_id, image in sparse_map.images.items():
+        reconstruction.add_image_with_trivial_frame(
+            pycolmap.Image(
+                name=image.name,
+                keypoints=xy_to_colmap(image.xy),
+                camera_id=image.camera_id,
+                image_id=image_id,
+            ),
+            pose_to_colmap(image.cam_from_world),
+        )
+        for index in np.flatnonzero(image.point_ids >= 0):
+            tracks[int(image.point_ids[index])].add_element(image_id, int(index))
+    for i, point_id in enumerate(sparse_map.point_ids):
+        point = pycolmap.Point3D(
+            xyz=sparse_map.xyz[i], color=sparse_map.rgb[i], error=float(sparse_map.error_px[i])
+        )
+        point.track = tracks[int(point_id)]
+        reconstruction.add_point3D_with_id(int(point_id), point)
+    return reconstruction
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

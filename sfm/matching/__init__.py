@@ -1,0 +1,1 @@
+"""Which pairs of images to match, and mutual nearest neighbours."""

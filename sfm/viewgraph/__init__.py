@@ -1,0 +1,1 @@
+"""Which image sees which, as a networkx graph."""
