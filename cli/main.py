@@ -1,8 +1,121 @@
-"""The `sfm` command."""
+"""The `sfm` command: a group that imports a command's module only when that command is used.
+
+Every command lives in the module of its name and is the attribute of its name: `sfm info` is
+`sfm.cli.info.info`. Nothing heavy may be imported here, so that `sfm --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+import traceback
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
 
 import click
 
+from sfm.errors import SfmError
 
-@click.group()
+DEBUG = "sfm.debug"  # key in click's context meta: show tracebacks
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+COMMANDS = {
+    "reconstruct": "Turn a folder of photographs into a sparse 3D map and a camera path.",
+    "describe": "Find and describe the keypoints of photographs, and stop there.",
+    "compare": "Map the same photographs with several descriptors, side by side.",
+    "match": "Match two photographs: verified matches, relative pose, a picture.",
+    "localize": "Find where new photographs were taken in a finished map.",
+    "extend": "Add new photographs to a finished map.",
+    "evaluate": "Measure how far a map is from ground truth.",
+    "export": "Write a map for other tools: PLY, TUM, KITTI, COLMAP, nerfstudio, hloc.",
+    "report": "Write an HTML report of a finished run.",
+    "train": "Train a patch descriptor on your own photographs.",
+    "patches": "Collect the patch pairs that descriptors are trained on.",
+    "benchmark": "Measure descriptors on sets with known correspondences.",
+    "demo": "See it work without photographs: render a street, map it, check it.",
+    "info": "Show versions, hardware and missing system libraries.",
+}
+
+
+class LazyGroup(click.Group):
+    """The commands of `COMMANDS` whose modules exist. Here errors become one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order a newcomer meets them."""
+        return [name for name in COMMANDS if find_spec(_module(name))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of a command and return it; None if there is no such command."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = getattr(import_module(_module(cmd_name)), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; end with one line on stderr where it fails."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            _end(ctx, "Stopped. Finished work is kept; run the same command to go on.", INTERRUPTED)
+        except SfmError as error:
+            _end(ctx, f"Error: {error}", error.exit_code)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            _end(ctx, _system_error_line(error), SfmError.exit_code)
+        except Exception as error:
+            _end(ctx, f"Error: {_unexpected_line(error, ctx)}", SfmError.exit_code)
+
+
+def _module(command: str) -> str:
+    return f"sfm.cli.{command}"
+
+
+def _end(ctx: click.Context, line: str, exit_code: int) -> None:
+    if ctx.meta.get(DEBUG):
+        traceback.print_exc(file=sys.stderr)
+    click.echo(line, err=True)
+    ctx.exit(exit_code)
+
+
+def _system_error_line(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            "Error: The disk is full. Free some space and run the same command again; finished work is kept."
+        )
+    return f"Error: {_one_line(error)} (--debug shows where)."
+
+
+def _unexpected_line(error: Exception, ctx: click.Context) -> str:
+    advice = "" if ctx.meta.get(DEBUG) else "run the command again with --debug and "
+    return (
+        f"{type(error).__name__}: {_one_line(error)}. This is a fault in sfm, not in your input: {advice}"
+        "report the traceback, with what `sfm info` prints, on the project's issue tracker."
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return (str(error).strip() or "no message").splitlines()[0].rstrip(".")
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(package_name="sosnet-sfm", prog_name="sfm")
 def main() -> None:
-    """Make sparse 3D maps and camera paths from photographs."""
+    r"""Make sparse 3D maps and camera paths from photographs.
+
+    \b
+    Start with:
+      sfm demo                             no photographs needed
+      sfm reconstruct PHOTOS -o OUT        your own folder of photographs
+      sfm COMMAND --help                   every option of a command and its default
+    """
