@@ -70,11 +70,25 @@ def pose_to_colmap(pose: Pose) -> pycolmap.Rigid3d:
 def read_reconstruction(path: Path) -> pycolmap.Reconstruction:
     """Read a COLMAP model folder, binary or text. Raises `InputError` if there is none or it is damaged."""
     if not any((path / f"images.{suffix}").is_file() for suffix in ("bin", "txt")):
-        raise InputError(f"{path} holds no COLMAP model: give a folder with cameras, images and points3D files.")
+        raise InputError(
+            f"{path} holds no COLMAP model: give a folder with cameras, images and points3D files."
+        )
     try:
-        return pycolmap.Reconstruction(path)
+        reconstruction = pycolmap.Reconstruction(path)
+        # pycolmap prefers binary files where both kinds are there.
+        if not (path / "images.bin").is_file():
+            for image_id, name in _names_in_text(path / "images.txt").items():
+                reconstruction.image(image_id).name = name
     except Exception as error:
         raise InputError(f"The COLMAP model in {path} cannot be read: {_first_line(error)}.") from error
+    return reconstruction
+
+
+def read_poses(path: Path) -> dict[str, Pose]:
+    """Read only the poses of a COLMAP model folder: `cam_from_world` by image name, in the order of names."""
+    reconstruction = read_reconstruction(path)
+    images = sorted((reconstruction.image(i) for i in reconstruction.reg_image_ids()), key=lambda i: i.name)
+    return {image.name: pose_from_colmap(image.cam_from_world()) for image in images}
 
 
 def read_map(path: Path) -> SparseMap:
@@ -83,7 +97,14 @@ def read_map(path: Path) -> SparseMap:
 
 
 def write_map(sparse_map: SparseMap, path: Path, *, text: bool = False) -> None:
-    """Write a `SparseMap` as a COLMAP model into folder `path`, binary or text."""
+    """Write a `SparseMap` as a COLMAP model into folder `path`, binary or text.
+
+    Raises `InputError` if an image's name has a line break, which a text model cannot hold.
+    """
+    if text:
+        for image in sparse_map.images.values():
+            if len(image.name.splitlines()) != 1:
+                raise InputError(f"Image name {image.name!r} has a line break: write a binary COLMAP model.")
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
         reconstruction = to_reconstruction(sparse_map)
@@ -113,7 +134,8 @@ def read_cameras_txt(path: Path) -> dict[int, Camera]:
             camera = Camera(model, width, height, params, focal_is_known=True, fixed=True)
         except (ValueError, IndexError, InputError) as error:
             raise InputError(
-                f"{path}, line {number}: expected `CAMERA_ID MODEL WIDTH HEIGHT PARAMS...` ({_first_line(error)})"
+                f"{path}, line {number}: expected `CAMERA_ID MODEL WIDTH HEIGHT PARAMS...` "
+                f"({_first_line(error)})"
             ) from error
         cameras[camera_id] = camera.shifted(-HALF_PIXEL)
     if not cameras:
@@ -132,7 +154,11 @@ def from_reconstruction(reconstruction: pycolmap.Reconstruction) -> SparseMap:
         ).reshape(-1)
         xy = np.array([p.xy for p in observed], dtype=np.float64).reshape(-1, 2)
         images[image_id] = MapImage(
-            image.name, image.camera_id, pose_from_colmap(image.cam_from_world()), xy_from_colmap(xy), point_ids
+            image.name,
+            image.camera_id,
+            pose_from_colmap(image.cam_from_world()),
+            xy_from_colmap(xy),
+            point_ids,
         )
     ids = np.array(sorted(reconstruction.point3D_ids()), dtype=np.int64)
     points = [reconstruction.point3D(int(i)) for i in ids]
@@ -173,6 +199,20 @@ def to_reconstruction(sparse_map: SparseMap) -> pycolmap.Reconstruction:
         point.track = tracks[int(point_id)]
         reconstruction.add_point3D_with_id(int(point_id), point)
     return reconstruction
+
+
+def _names_in_text(path: Path) -> dict[int, str]:
+    """Read image names from images.txt, whole: COLMAP's own reader ends a name at its first space."""
+    names: dict[int, str] = {}
+    with path.open(encoding="utf-8", newline="\n") as lines:
+        for line in lines:
+            line = line.strip()
+            if not line or line.startswith("#"):
+                continue
+            words = line.split(" ", maxsplit=9)
+            names[int(words[0])] = words[9]
+            next(lines, None)  # the observations; the line may be empty, so it cannot be told by its look
+    return names
 
 
 def _first_line(error: BaseException) -> str:

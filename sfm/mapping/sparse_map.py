@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
+from sfm.geometry.similarity import Sim3
 
 
 @dataclass(frozen=True)
@@ -92,3 +93,11 @@ class SparseMap:
         if not len(self.xyz):
             return 0.0
         return float(np.average(self.error_px, weights=self.track_length))
+
+    def transformed(self, b_from_map: Sim3) -> SparseMap:
+        """Return the map in another coordinate frame: poses and points move, pixels stay."""
+        images = {
+            image_id: replace(image, cam_from_world=b_from_map.transform_pose(image.cam_from_world))
+            for image_id, image in self.images.items()
+        }
+        return replace(self, images=images, xyz=b_from_map.apply(self.xyz))
