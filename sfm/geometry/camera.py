@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,7 +52,8 @@ class Camera:
     width, height
         Size in pixels of the images it took.
     params
-        COLMAP's parameters in COLMAP's order, principal point with the first pixel's centre at (0, 0), in pixels.
+        COLMAP's parameters in COLMAP's order, in pixels; the principal point with the first pixel's centre at
+        (0, 0).
     focal_is_known
         The focal length comes from EXIF or from the user, not from a guess.
     fixed
@@ -71,8 +71,9 @@ class Camera:
         if self.model not in _FOCALS:
             raise InputError(f"Camera model {self.model}: choose one of {', '.join(CAMERA_MODELS)}.")
         if len(self.params) != _PARAMETERS[self.model]:
+            expected = _PARAMETERS[self.model]
             raise InputError(
-                f"Camera model {self.model} takes {_PARAMETERS[self.model]} parameters, not {len(self.params)}."
+                f"Camera model {self.model} takes {expected} parameters, not {len(self.params)}."
             )
 
     @staticmethod
@@ -109,41 +110,124 @@ class Camera:
         return self.model.endswith("FISHEYE")
 
     def shifted(self, offset_px: float) -> Camera:
-        """Return the camera with its principal point moved by `offset_px` in x and y (the COLMAP border's 0.5)."""
+        """Return the camera with its principal point moved by `offset_px` in x and y."""
         n = _FOCALS[self.model]
         params = list(self.params)
         params[n] += offset_px
         params[n + 1] += offset_px
         return replace(self, params=tuple(params))
 
-    def _distortion(self) -> Floats:
-        extra = self.params[_FOCALS[self.model] + 2 :]
-        if self.is_fisheye:
-            return np.array((*extra, 0.0, 0.0, 0.0, 0.0)[:4])
-        return np.array((*extra, 0.0, 0.0, 0.0, 0.0)[: max(4, len(extra))])
+    @property
+    def _focals(self) -> Floats:
+        n = _FOCALS[self.model]
+        return np.array([self.params[0], self.params[n - 1]])
+
+    @property
+    def _distortion(self) -> tuple[float, ...]:
+        return self.params[_FOCALS[self.model] + 2 :]
 
     def normalize(self, xy: Floats) -> Floats:
-        """Map (N, 2) pixels to undistorted normalised image coordinates (x/z, y/z), (N, 2) float64."""
-        xy = np.asarray(xy, np.float64).reshape(-1, 2)
-        if len(xy) == 0:
-            return xy
-        distortion = self._distortion()
-        if not distortion.any():
-            return (xy - self.principal_point) / np.diag(self.matrix)[:2]
+        """Map (N, 2) pixels to undistorted normalised image coordinates (x/z, y/z), (N, 2) float64.
+
+        Pixels that no ray in front of the camera projects to (beyond the invertible part of the distortion,
+        or 90 degrees and more off the axis of a fisheye) give NaN.
+        """
+        distorted = (np.asarray(xy, np.float64).reshape(-1, 2) - self.principal_point) / self._focals
         if self.is_fisheye:
-            return cv2.fisheye.undistortPoints(xy[:, None], self.matrix, distortion)[:, 0]
-        criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
-        return cv2.undistortPointsIter(xy[:, None], self.matrix, distortion, None, None, criteria)[:, 0]
+            return _undistort_fisheye(distorted, self._distortion)
+        return _undistort(distorted, self._distortion) if any(self._distortion) else distorted
 
     def project(self, points_cam: Floats) -> Floats:
         """Map (N, 3) points in camera coordinates to (N, 2) pixels; points behind the camera give NaN."""
         points_cam = np.asarray(points_cam, np.float64).reshape(-1, 3)
-        if len(points_cam) == 0:
-            return np.empty((0, 2))
-        zero = np.zeros(3)
-        flat = np.where(points_cam[:, 2:] > 0, points_cam, [0.0, 0.0, 1.0])
+        depth = np.where(points_cam[:, 2:] > 0, points_cam[:, 2:], np.nan)
+        rays = points_cam[:, :2] / depth
         if self.is_fisheye:
-            xy = cv2.fisheye.projectPoints(flat[:, None], zero, zero, self.matrix, self._distortion())[0][:, 0]
-        else:
-            xy = cv2.projectPoints(flat, zero, zero, self.matrix, self._distortion())[0][:, 0]
-        return np.where(points_cam[:, 2:] > 0, xy, np.nan)
+            rays = _distort_fisheye(rays, self._distortion)
+        elif any(self._distortion):
+            rays = _distort(rays, self._distortion)[0]
+        return rays * self._focals + self.principal_point
+
+
+_MAX_NEWTON_STEPS = 50
+_TOLERANCE = 1e-10  # normalised coordinates: a ten-millionth of a pixel
+
+
+def _distort(rays: Floats, distortion: tuple[float, ...]) -> tuple[Floats, Floats]:
+    """Apply Brown's model with OpenCV's rational term to (N, 2) rays; also its (N, 2, 2) Jacobian."""
+    k1, k2, p1, p2, k3, k4, k5, k6 = (*distortion, *(0.0,) * 8)[:8]
+    x, y = rays.T
+    r2 = x * x + y * y
+    above, below = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)), 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
+    radial = above / below
+    d_above, d_below = k1 + r2 * (2 * k2 + r2 * 3 * k3), k4 + r2 * (2 * k5 + r2 * 3 * k6)
+    d_radial = (d_above - radial * d_below) / below  # with respect to r2
+    distorted = np.stack(
+        [
+            x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
+            y * radial + 2 * p2 * x * y + p1 * (r2 + 2 * y * y),
+        ],
+        axis=1,
+    )
+    mixed = 2 * x * y * d_radial + 2 * p1 * x + 2 * p2 * y
+    jacobian = np.empty((len(rays), 2, 2))
+    jacobian[:, 0, 0] = radial + 2 * x * x * d_radial + 2 * p1 * y + 6 * p2 * x
+    jacobian[:, 0, 1] = jacobian[:, 1, 0] = mixed
+    jacobian[:, 1, 1] = radial + 2 * y * y * d_radial + 2 * p2 * x + 6 * p1 * y
+    return distorted, jacobian
+
+
+def _undistort(distorted: Floats, distortion: tuple[float, ...]) -> Floats:
+    """Invert `_distort` by Newton's method; NaN where it does not converge to an invertible point."""
+    rays = distorted.copy()
+    with np.errstate(all="ignore"):
+        for _ in range(_MAX_NEWTON_STEPS):
+            value, jacobian = _distort(rays, distortion)
+            error = value - distorted
+            (a, b), (_, d) = jacobian.transpose(1, 2, 0)
+            determinant = a * d - b * b
+            step = np.stack([d * error[:, 0] - b * error[:, 1], a * error[:, 1] - b * error[:, 0]], axis=1)
+            step /= determinant[:, None]
+            rays = rays - step
+            if not (np.abs(step) > _TOLERANCE).any():
+                break
+        value, jacobian = _distort(rays, distortion)
+        (a, b), (_, d) = jacobian.transpose(1, 2, 0)
+        solved = (np.abs(value - distorted).max(axis=1) < 10 * _TOLERANCE) & (a * d - b * b > 0) & (a + d > 0)
+    return np.where(solved[:, None], rays, np.nan)
+
+
+def _distort_fisheye(rays: Floats, distortion: tuple[float, ...]) -> Floats:
+    """Apply the fisheye model of Kannala and Brandt (PAMI 2006), theta (1 + k1 theta^2 + ...), to rays."""
+    radius = np.linalg.norm(rays, axis=1, keepdims=True)
+    angle = np.arctan(radius)
+    scale = np.divide(
+        _fisheye_radius(angle, distortion)[0], radius, out=np.ones_like(radius), where=radius != 0
+    )
+    return rays * scale
+
+
+def _undistort_fisheye(distorted: Floats, distortion: tuple[float, ...]) -> Floats:
+    """Invert `_distort_fisheye` by Newton's method; NaN where no angle below 90 degrees fits."""
+    radius = np.linalg.norm(distorted, axis=1, keepdims=True)
+    angle = radius.copy()
+    with np.errstate(all="ignore"):
+        for _ in range(_MAX_NEWTON_STEPS):
+            value, slope = _fisheye_radius(angle, distortion)
+            step = (value - radius) / slope
+            angle = angle - step
+            if not (np.abs(step) > _TOLERANCE).any():
+                break
+        value, slope = _fisheye_radius(angle, distortion)
+        solved = (np.abs(value - radius) < 10 * _TOLERANCE) & (slope > 0) & (angle >= 0) & (angle < np.pi / 2)
+        scale = np.divide(np.tan(angle), radius, out=np.ones_like(radius), where=radius != 0)
+    return np.where(solved, distorted * scale, np.nan)
+
+
+def _fisheye_radius(angle: Floats, distortion: tuple[float, ...]) -> tuple[Floats, Floats]:
+    """Return the distorted radius of rays at `angle` radians off the axis, and its derivative."""
+    k = (*distortion, *(0.0,) * 4)[:4]
+    a2 = angle * angle
+    value = angle * (1 + a2 * (k[0] + a2 * (k[1] + a2 * (k[2] + a2 * k[3]))))
+    slope = 1 + a2 * (3 * k[0] + a2 * (5 * k[1] + a2 * (7 * k[2] + a2 * 9 * k[3])))
+    return value, slope
