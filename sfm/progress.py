@@ -6,7 +6,7 @@ Library functions take a `Progress`; the command line passes one that draws bars
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -20,7 +20,7 @@ class Step(Protocol):
 class Progress(Protocol):
     """Receiver of progress and of the lines worth telling."""
 
-    def stage(self, name: str, total: int | None, unit: str = "images") -> StageContext:
+    def stage(self, name: str, total: int | None, unit: str = "images") -> AbstractContextManager[Step]:
         """Open a stage of `total` units (None: not known beforehand)."""
 
     def say(self, message: str) -> None:
@@ -31,14 +31,6 @@ class Progress(Protocol):
 
     def warn(self, message: str) -> None:
         """Tell what the user should know although the work goes on."""
-
-
-class StageContext(Protocol):
-    """Context manager returned by `Progress.stage`."""
-
-    def __enter__(self) -> Step: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class _SilentStep:

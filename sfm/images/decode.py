@@ -1,0 +1,174 @@
+"""From a file to pixels, whatever its format, depth and colour mode.
+
+Pillow decodes, because it says why a file is bad and reads every colour mode; for grey JPEG it gives the same
+pixels as OpenCV at the same speed (5 ms for 1536 x 1024).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
+
+from sfm.errors import InputError
+from sfm.images.gray import GrayImage
+
+if TYPE_CHECKING:
+    from sfm.images.photo_set import Photo
+
+Pixels = NDArray[np.uint8]
+
+MAX_PIXELS = 10**9
+_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "BMP")
+_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_FULL_SCALES = (2**10 - 1, 2**12 - 1, 2**14 - 1, 2**16 - 1)
+_MID_GREY = 128
+_pillow_limit = threading.Lock()
+
+
+def load_gray(photo: Photo, max_size: int | None = None) -> GrayImage:
+    """Decode a photograph to 8-bit grey, its longer side at most `max_size` pixels.
+
+    The EXIF orientation is not applied (see `Photo`). Depths above 8 bits are scaled, not clipped;
+    transparent pixels become mid-grey.
+
+    Raises
+    ------
+    InputError
+        If the file is truncated, damaged or gone; the message is a clause that fits `Skipped.reason`.
+    """
+    pixels, original_size = _decode(photo.path, "L", max_size)
+    image = GrayImage(pixels, original_size)
+    return image if max_size is None else image.resized_to(max_size)
+
+
+def load_rgb(photo: Photo, max_size: int | None = None) -> Pixels:
+    """Decode a photograph to (H, W, 3) uint8 RGB under the rules of `load_gray`."""
+    pixels, _ = _decode(photo.path, "RGB", max_size)
+    factor = 1.0 if max_size is None else max_size / max(pixels.shape[:2])
+    if factor >= 1:
+        return pixels
+    height, width = (max(1, round(side * factor)) for side in pixels.shape[:2])
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def load_upright(photo: Photo, max_size: int | None = None) -> Pixels:
+    """Decode a photograph as `load_rgb`, turned by its EXIF orientation: for people to look at."""
+    return upright(load_rgb(photo, max_size), photo.exif.orientation)
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Turn and mirror (H, W, ...) stored pixels by EXIF `orientation` (1 to 8) so that they stand upright."""
+    mirrored = pixels[:, ::-1] if orientation in (2, 4, 5, 7) else pixels
+    quarter_turns = {3: 2, 4: 2, 5: 1, 6: -1, 7: -1, 8: 1}.get(orientation, 0)
+    return np.ascontiguousarray(np.rot90(mirrored, quarter_turns))
+
+
+@contextmanager
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Open an image file and read its header only.
+
+    Raises
+    ------
+    InputError
+        If it is no image, damaged or too large, now or while the caller works with it. The message is a
+        clause.
+    """
+    try:
+        with _open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(
+                    f"{image.width} x {image.height} pixels are more than {MAX_PIXELS // 10**6} megapixels, "
+                    "make it smaller"
+                )
+            yield image
+    except InputError:
+        raise
+    except UnidentifiedImageError as error:
+        raise InputError(_not_an_image(path)) from error
+    except Exception as error:  # decoders of damaged files raise almost anything
+        raise InputError(_damage(error)) from error
+
+
+def _open(path: Path) -> Image.Image:
+    # Pillow's own limit on the number of pixels is global and far below a stitched or aerial photograph.
+    with _pillow_limit:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(path, formats=_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _not_an_image(path: Path) -> str:
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    return "it is no image, or damaged, whatever its name says"
+
+
+def _damage(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"it cannot be read ({error.strerror})"
+    if "truncated" in str(error):
+        return "the file is truncated, copy it again"
+    text = (str(error) or type(error).__name__).splitlines()[0]
+    return f"it cannot be decoded ({text})"
+
+
+def _decode(path: Path, mode: str, max_size: int | None) -> tuple[Pixels, tuple[int, int]]:
+    with open_image(path) as image:
+        original_size = image.size
+        if isinstance(image, JpegImagePlugin.JpegImageFile):
+            image.draft(mode, _draft_size(original_size, max_size))
+        image.load()
+        return _to_8_bit(image, mode), original_size
+
+
+def _draft_size(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:
+    """Return the size at which a JPEG is decoded: an exact fraction, at least twice the size asked for.
+
+    A fraction that leaves a remainder would shift coordinates by up to a pixel. Nearer to the final size the
+    decoder's filter would decide the sharpness; from twice the size on, area averaging does.
+    """
+    if max_size is not None:
+        for divisor in (8, 4, 2):
+            if max(size) >= 2 * divisor * max_size and not (size[0] % divisor or size[1] % divisor):
+                return size[0] // divisor, size[1] // divisor
+    return size
+
+
+def _to_8_bit(image: Image.Image, mode: str) -> Pixels:
+    if image.mode in _DEEP_MODES:
+        gray = _scaled_to_8_bit(np.asarray(image))
+        return gray if mode == "L" else np.repeat(gray[:, :, None], 3, axis=2)
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        ground = Image.new(mode, image.size, (_MID_GREY,) * len(mode))
+        ground.paste(image.convert(mode), mask=image.getchannel("A"))
+        return np.array(ground)
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    return np.array(image.convert(mode))
+
+
+def _scaled_to_8_bit(deep: NDArray[np.generic]) -> Pixels:
+    """Scale (H, W) values of more than 8 bits to 0..255 by the depth they were taken with.
+
+    Cameras of 10, 12 and 14 bits store their values in 16 bits unshifted: the smallest of these depths that
+    holds the largest value counts. Floating-point values up to 1 count as fractions of white.
+    """
+    values = np.nan_to_num(deep.astype(np.float32), nan=0, posinf=0, neginf=0)
+    peak = float(values.max())
+    white = next((scale for scale in _FULL_SCALES if peak <= scale), peak)
+    if np.issubdtype(deep.dtype, np.floating) and peak <= 1:
+        white = 1.0
+    return np.clip(np.rint(values * (255 / white)), 0, 255).astype(np.uint8)

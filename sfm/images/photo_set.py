@@ -1,0 +1,227 @@
+"""What a photo set is: which files are photographs, their sizes and what their cameras wrote into them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sfm.errors import InputError
+from sfm.images.decode import open_image
+from sfm.images.exif import Exif, read_exif
+from sfm.progress import SILENT, Progress
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
+_OTHER_PHOTO_SUFFIXES = frozenset(
+    {".heic", ".heif", ".avif", ".gif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"}
+)
+_ACCEPTED = "JPEG, PNG, TIFF, WebP and BMP files are read"
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One readable photograph.
+
+    Width, height and every pixel coordinate in this project are of the pixel grid as it is stored: the EXIF
+    orientation is not applied. So one camera serves upright and sideways photographs, whose lens and sensor
+    are the same. The orientation is for showing pictures and for telling which way is down.
+
+    Attributes
+    ----------
+    name
+        Path below the root of the set, with forward slashes and extension; unique within the set.
+    path
+        Where the file is.
+    width, height
+        Size of the stored pixel grid.
+    exif
+        What the camera wrote into the file.
+    """
+
+    name: str
+    path: Path
+    width: int
+    height: int
+    exif: Exif
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of the file's bytes, hexadecimal; read on first use."""
+        try:
+            with self.path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise InputError(f"{self.name} cannot be read: {error.strerror}.") from error
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that looked like a photograph and is left out; `reason` is a clause without a full stop."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """Photographs to be mapped together.
+
+    Attributes
+    ----------
+    root
+        Folder that the names are relative to.
+    photos
+        The readable photographs, sorted by name.
+    skipped
+        What was left out, sorted by name.
+    """
+
+    root: Path
+    photos: tuple[Photo, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the photographs, sorted."""
+        return [photo.name for photo in self.photos]
+
+
+def read_photo_set(source: Path, progress: Progress = SILENT) -> PhotoSet:
+    """Find photographs and read their headers; pixels are not decoded.
+
+    Parameters
+    ----------
+    source
+        A folder, searched with its subfolders except hidden ones; or a text file with one image path a line,
+        relative to the text file, `#` for comments; or a single image.
+    progress
+        Hears a warning for every file that is left out.
+
+    Raises
+    ------
+    InputError
+        If there is no readable photograph, or a listed file does not exist.
+    """
+    root, found = _find(Path(source))
+    read: list[Photo | Skipped] = []
+    with progress.stage("Read photographs", len(found)) as step:
+        for path, problem in found:
+            name = path.relative_to(root).as_posix()
+            read.append(Skipped(_printable(name), problem) if problem else _read_photo(path, name))
+            step.advance()
+    read.sort(key=lambda item: item.name)
+    photos = tuple(item for item in read if isinstance(item, Photo))
+    skipped = tuple(item for item in read if isinstance(item, Skipped))
+    if not photos:
+        raise InputError(_why_there_are_none(source, skipped))
+    for item in skipped:
+        progress.warn(f"{item.name} is left out: {item.reason}.")
+    return PhotoSet(root, photos, skipped)
+
+
+def _find(source: Path) -> tuple[Path, list[tuple[Path, str | None]]]:
+    """Return the root of the set, and each file with the reason why it cannot be used, or None."""
+    if source.is_dir():
+        return source, list(_walk(source))
+    if not source.is_file():
+        raise InputError(
+            f"{source} does not exist: give a folder of photographs, an image or a list of images."
+        )
+    if source.suffix.lower() in IMAGE_SUFFIXES:
+        return source.parent, [(source, None)]
+    paths = _read_list(source)
+    return _common_root(source.parent, paths), [(path, None) for path in paths]
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, str | None]]:
+    """Yield image files below `root`, and what cannot be used with the reason.
+
+    Linked folders are entered after all real ones and each folder once, so that loops end and no photograph
+    is taken twice.
+    """
+    seen: set[str] = set()
+    folders: list[Path] = [root]
+    linked: list[Path] = []
+    while folders or linked:
+        folder = folders.pop() if folders else linked.pop(0)
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            if folder == root:
+                raise InputError(f"The folder {root} cannot be read: {error.strerror}.") from error
+            yield folder, f"the folder cannot be read ({error.strerror})"
+            continue
+        for entry in entries:
+            path, suffix = folder / entry.name, Path(entry.name).suffix.lower()
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                (linked if entry.is_symlink() else folders).append(path)
+            elif suffix in IMAGE_SUFFIXES:
+                yield path, None
+            elif suffix in _OTHER_PHOTO_SUFFIXES:
+                yield path, f"{suffix[1:].upper()} is not supported, convert it to JPEG or TIFF"
+
+
+def _read_list(source: Path) -> list[Path]:
+    try:
+        lines = source.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{source} is neither an image nor a list of images: {_ACCEPTED}.") from error
+    except OSError as error:
+        raise InputError(f"The image list {source} cannot be read: {error.strerror}.") from error
+    paths: dict[Path, None] = {}
+    folder = Path(os.path.abspath(source.parent))  # noqa: PTH100 - Path.resolve would follow links
+    for number, line in enumerate(lines, start=1):
+        entry = line.strip()
+        if not entry or entry.startswith("#"):
+            continue
+        path = Path(os.path.normpath(folder / entry))
+        if not path.is_file():
+            raise InputError(f"{source}, line {number}: there is no image {entry}.")
+        paths[path] = None
+    if not paths:
+        raise InputError(f"The image list {source} names no image: write one path a line.")
+    return list(paths)
+
+
+def _common_root(folder: Path, paths: Sequence[Path]) -> Path:
+    """Return `folder` if all paths lie in it, else the deepest folder that holds them all."""
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100
+    if all(path.is_relative_to(folder) for path in paths):
+        return folder
+    return Path(os.path.commonpath([path.parent for path in paths]))
+
+
+def _read_photo(path: Path, name: str) -> Photo | Skipped:
+    if _printable(name) != name:
+        return Skipped(_printable(name), "its name is not UTF-8, rename it")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF
+            with open_image(path) as image:
+                return Photo(name, path, *image.size, read_exif(image))
+    except InputError as error:
+        return Skipped(name, str(error))
+
+
+def _printable(name: str) -> str:
+    """Return `name` with bytes that are not UTF-8 replaced by question marks."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _why_there_are_none(source: Path, skipped: Sequence[Skipped]) -> str:
+    if not skipped:
+        return f"There are no images in {source}: {_ACCEPTED}."
+    reason, count = Counter(item.reason for item in skipped).most_common(1)[0]
+    example = next(item.name for item in skipped if item.reason == reason)
+    return f"No image in {source} can be read, e.g. {example}: {reason} ({count} of {len(skipped)})."
