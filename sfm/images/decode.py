@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 
 MAX_PIXELS = 10**9
-_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP", "BMP")
+_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _FULL_SCALES = (2**10 - 1, 2**12 - 1, 2**14 - 1, 2**16 - 1)
 _MID_GREY = 128

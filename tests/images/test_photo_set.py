@@ -1,0 +1,229 @@
+import hashlib
+import os
+
+import pytest
+from PIL import Image
+
+from sfm.errors import InputError
+from sfm.images.photo_set import Skipped, read_photo_set
+from sfm.progress import Silent
+from tests.images.files import exif_bytes, picture, save, truncated
+
+
+class Listener(Silent):
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, message):
+        self.warnings.append(message)
+
+
+def test_folder_is_read_with_its_subfolders_in_the_order_of_names(tmp_path):
+    names = ["b.JPG", "a b/ü 1.png", "a b/deep/x.tif", "c.jpeg", "c.webp", "c.bmp", "c.TIFF"]
+    for name in names:
+        save(tmp_path / name)
+    photo_set = read_photo_set(tmp_path)
+    assert photo_set.names == sorted(names)
+    assert photo_set.skipped == ()
+    for photo in photo_set.photos:
+        assert photo.path == tmp_path / photo.name
+        assert (photo.width, photo.height) == (64, 48)
+
+
+def test_two_files_with_one_stem_are_two_photographs(tmp_path):
+    save(tmp_path / "a.jpg")
+    save(tmp_path / "a.png")
+    assert read_photo_set(tmp_path).names == ["a.jpg", "a.png"]
+
+
+def test_hidden_and_foreign_files_are_ignored(tmp_path):
+    save(tmp_path / "a.jpg")
+    save(tmp_path / ".thumbnails/a.jpg")
+    save(tmp_path / "._a.jpg", format="JPEG")
+    (tmp_path / "notes.txt").write_text("no image")
+    photo_set = read_photo_set(tmp_path)
+    assert photo_set.names == ["a.jpg"]
+    assert photo_set.skipped == ()
+
+
+def test_content_hash_is_of_the_bytes(tmp_path):
+    path = save(tmp_path / "a.jpg")
+    assert read_photo_set(tmp_path).photos[0].content_hash == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_size_is_of_the_stored_grid_and_the_orientation_is_told(tmp_path):
+    save(tmp_path / "sideways.jpg", exif=exif_bytes({0x0112: 6}))
+    photo = read_photo_set(tmp_path).photos[0]
+    assert (photo.width, photo.height, photo.exif.orientation) == (64, 48, 6)
+
+
+def test_what_is_no_image_is_left_out_and_said(tmp_path):
+    save(tmp_path / "good.jpg")
+    (tmp_path / "text.jpg").write_text("not an image")
+    (tmp_path / "empty.png").write_bytes(b"")
+    truncated(tmp_path / "header.jpg", 0.001)
+    (tmp_path / "raw.CR2").write_bytes(b"II*\0")
+    listener = Listener()
+    photo_set = read_photo_set(tmp_path, listener)
+    assert photo_set.names == ["good.jpg"]
+    reasons = {item.name: item.reason for item in photo_set.skipped}
+    assert list(reasons) == ["empty.png", "header.jpg", "raw.CR2", "text.jpg"]
+    assert reasons["empty.png"] == "the file is empty"
+    assert "no image" in reasons["text.jpg"]
+    assert "CR2 is not supported" in reasons["raw.CR2"]
+    assert listener.warnings == [f"{s.name} is left out: {s.reason}." for s in photo_set.skipped]
+
+
+def test_truncated_body_passes_the_header_check(tmp_path):
+    truncated(tmp_path / "cut.jpg", 0.7)
+    assert read_photo_set(tmp_path).names == ["cut.jpg"]
+
+
+def test_png_called_jpg_is_a_photograph(tmp_path):
+    save(tmp_path / "a.jpg", format="PNG")
+    assert read_photo_set(tmp_path).names == ["a.jpg"]
+
+
+def test_pictures_beyond_a_gigapixel_are_refused_from_their_header(tmp_path):
+    path = save(tmp_path / "vast.bmp")
+    header = bytearray(path.read_bytes())
+    header[18:26] = (40_000).to_bytes(4, "little") * 2
+    path.write_bytes(header)
+    save(tmp_path / "good.jpg")
+    (item,) = read_photo_set(tmp_path).skipped
+    assert item.name == "vast.bmp"
+    assert "40000 x 40000 pixels are more than 1000 megapixels" in item.reason
+
+
+def test_pictures_above_the_decompression_bomb_limit_are_accepted(tmp_path, recwarn):
+    path = save(tmp_path / "large.bmp")
+    header = bytearray(path.read_bytes())
+    header[18:26] = (20_000).to_bytes(4, "little") * 2
+    path.write_bytes(header)
+    assert read_photo_set(tmp_path).photos[0].width == 20_000
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_one_pixel_picture_is_readable(tmp_path, width):
+    save(tmp_path / "dot.png", picture()[:1, :width])
+    assert read_photo_set(tmp_path).photos[0].width == width
+
+
+def test_no_images_says_what_is_read(tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing here")
+    with pytest.raises(InputError, match=r"There are no images in .*JPEG, PNG, TIFF, WebP and BMP"):
+        read_photo_set(tmp_path)
+
+
+def test_only_unreadable_images_says_why(tmp_path):
+    for name in ("a.heic", "b.heic", "c.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=r"a\.heic: HEIC is not supported, .* \(2 of 3\)"):
+        read_photo_set(tmp_path)
+
+
+def test_missing_source(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        read_photo_set(tmp_path / "nowhere")
+
+
+def test_link_loops_end_and_linked_folders_count_once(tmp_path):
+    save(tmp_path / "set/real/a.jpg")
+    save(tmp_path / "elsewhere/b.jpg")
+    (tmp_path / "set/again").symlink_to("real")
+    (tmp_path / "set/real/loop").symlink_to(tmp_path / "set")
+    (tmp_path / "set/other").symlink_to(tmp_path / "elsewhere")
+    assert read_photo_set(tmp_path / "set").names == ["other/b.jpg", "real/a.jpg"]
+
+
+def test_broken_link_is_left_out(tmp_path):
+    save(tmp_path / "a.jpg")
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nothing.jpg")
+    assert read_photo_set(tmp_path).skipped == (
+        Skipped("gone.jpg", "it cannot be read (No such file or directory)"),
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_files_and_folders_without_permission_are_left_out(tmp_path):
+    save(tmp_path / "a.jpg")
+    save(tmp_path / "b.jpg").chmod(0)
+    save(tmp_path / "closed/c.jpg").parent.chmod(0)
+    try:
+        skipped = read_photo_set(tmp_path).skipped
+    finally:
+        (tmp_path / "closed").chmod(0o755)
+    assert [item.name for item in skipped] == ["b.jpg", "closed"]
+    assert all("Permission denied" in item.reason for item in skipped)
+
+
+def test_file_that_cannot_be_opened_is_left_out(tmp_path, monkeypatch):
+    save(tmp_path / "a.jpg")
+    save(tmp_path / "b.jpg")
+    really_open = Image.open
+
+    def refuse(path, **kwargs):
+        if path.name == "b.jpg":
+            raise PermissionError(13, "Permission denied")
+        return really_open(path, **kwargs)
+
+    monkeypatch.setattr(Image, "open", refuse)
+    assert read_photo_set(tmp_path).skipped == (Skipped("b.jpg", "it cannot be read (Permission denied)"),)
+
+
+def test_name_that_is_not_utf8_is_left_out(tmp_path):
+    save(tmp_path / "a.jpg")
+    bad = os.fsencode(tmp_path) + b"/\xff.jpg"
+    with open(bad, "wb") as file:  # noqa: PTH123
+        file.write((tmp_path / "a.jpg").read_bytes())
+    assert read_photo_set(tmp_path).skipped == (Skipped("?.jpg", "its name is not UTF-8, rename it"),)
+
+
+class TestList:
+    def test_paths_are_relative_to_the_list(self, tmp_path):
+        save(tmp_path / "images/b.jpg")
+        save(tmp_path / "images/a 1.jpg")
+        save(tmp_path / "images/unlisted.jpg")
+        (tmp_path / "list.txt").write_text("# two\nimages/b.jpg\n\nimages/a 1.jpg\nimages/b.jpg\n")
+        photo_set = read_photo_set(tmp_path / "list.txt")
+        assert photo_set.names == ["images/a 1.jpg", "images/b.jpg"]
+        assert photo_set.root == tmp_path
+
+    def test_images_elsewhere_are_named_from_their_common_folder(self, tmp_path):
+        save(tmp_path / "data/x/1.jpg")
+        save(tmp_path / "data/y/1.jpg")
+        (tmp_path / "lists").mkdir()
+        (tmp_path / "lists/list.txt").write_text(f"../data/x/1.jpg\n{tmp_path / 'data/y/1.jpg'}\n")
+        photo_set = read_photo_set(tmp_path / "lists/list.txt")
+        assert photo_set.names == ["x/1.jpg", "y/1.jpg"]
+        assert photo_set.root == tmp_path / "data"
+
+    def test_missing_image_names_the_line(self, tmp_path):
+        save(tmp_path / "a.jpg")
+        (tmp_path / "list.txt").write_text("a.jpg\nb.jpg\n")
+        with pytest.raises(InputError, match=r"list\.txt, line 2: there is no image b\.jpg"):
+            read_photo_set(tmp_path / "list.txt")
+
+    def test_empty_list(self, tmp_path):
+        (tmp_path / "list.txt").write_text("\n")
+        with pytest.raises(InputError, match="names no image"):
+            read_photo_set(tmp_path / "list.txt")
+
+    def test_binary_file_is_no_list(self, tmp_path):
+        (tmp_path / "video.mp4").write_bytes(bytes(range(256)))
+        with pytest.raises(InputError, match="neither an image nor a list"):
+            read_photo_set(tmp_path / "video.mp4")
+
+
+class TestSingleImage:
+    def test_is_a_set_of_one(self, tmp_path):
+        save(tmp_path / "a.jpg")
+        save(tmp_path / "b.jpg")
+        photo_set = read_photo_set(tmp_path / "a.jpg")
+        assert (photo_set.root, photo_set.names) == (tmp_path, ["a.jpg"])
+
+    def test_that_is_none_says_why(self, tmp_path):
+        (tmp_path / "a.jpg").write_text("text")
+        with pytest.raises(InputError, match="no image, or damaged"):
+            read_photo_set(tmp_path / "a.jpg")
