@@ -64,9 +64,7 @@ class Console:
         self.as_json = as_json
         self._out = out or sys.stdout
         self._err = err or sys.stderr
-        self._err_console = RichConsole(
-            file=self._err, highlight=False, markup=False, emoji=False, soft_wrap=True
-        )
+        self._err_console = RichConsole(file=self._err, soft_wrap=True)
         self._bars: Bars | None = None
 
     # -- progress, on stderr -----------------------------------------------------------------------------
@@ -84,16 +82,16 @@ class Console:
     def say(self, message: str) -> None:
         """Tell a fact, unless quiet."""
         if self.verbosity >= NORMAL:
-            self._err_console.print(message)
+            self._err_console.print(Text(message))
 
     def detail(self, message: str) -> None:
         """Tell a fact under -v."""
         if self.verbosity >= VERBOSE:
-            self._err_console.print(message, style="dim")
+            self._err_console.print(Text(message, style="dim"))
 
     def warn(self, message: str) -> None:
         """Tell what the user should know, even when quiet."""
-        self._err_console.print(f"Warning: {message}", style="yellow")
+        self._err_console.print(Text(f"Warning: {message}", style="yellow"))
 
     @contextmanager
     def _bar(self, name: str, total: int | None, unit: str) -> Iterator[_Bar]:

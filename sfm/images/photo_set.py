@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -164,12 +165,21 @@ def _walk(root: Path) -> Iterator[tuple[Path, str | None]]:
             path, suffix = folder / entry.name, Path(entry.name).suffix.lower()
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            kind = _file_type(path)
+            if kind == stat.S_IFDIR:
                 (linked if entry.is_symlink() else folders).append(path)
             elif suffix in IMAGE_SUFFIXES:
-                yield path, None
+                yield path, None if kind == stat.S_IFREG else "it is a broken link, out of reach or no file"
             elif suffix in _OTHER_PHOTO_SUFFIXES:
                 yield path, f"{suffix[1:].upper()} is not supported, convert it to JPEG or TIFF"
+
+
+def _file_type(path: Path) -> int | None:
+    """Return `stat`'s type of what `path` leads to, None where it leads nowhere or may not be followed."""
+    try:
+        return stat.S_IFMT(path.stat().st_mode)
+    except OSError:
+        return None
 
 
 def _read_list(source: Path) -> list[Path]:

@@ -137,11 +137,14 @@ def test_link_loops_end_and_linked_folders_count_once(tmp_path):
     assert read_photo_set(tmp_path / "set").names == ["other/b.jpg", "real/a.jpg"]
 
 
-def test_broken_link_is_left_out(tmp_path):
+def test_links_that_lead_nowhere_and_pipes_are_left_out(tmp_path):
     save(tmp_path / "a.jpg")
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nothing.jpg")
-    assert read_photo_set(tmp_path).skipped == (
-        Skipped("gone.jpg", "it cannot be read (No such file or directory)"),
+    (tmp_path / "itself.jpg").symlink_to("itself.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    reason = "it is a broken link, out of reach or no file"
+    assert read_photo_set(tmp_path).skipped == tuple(
+        Skipped(f"{name}.jpg", reason) for name in ("gone", "itself", "pipe")
     )
 
 
