@@ -123,7 +123,8 @@ class Camera:
         return np.array([self.params[0], self.params[n - 1]])
 
     @property
-    def _distortion(self) -> tuple[float, ...]:
+    def distortion(self) -> tuple[float, ...]:
+        """Distortion coefficients in COLMAP's order: k1, k2, p1, p2, ... or, for a fisheye, k1, k2, ..."""
         return self.params[_FOCALS[self.model] + 2 :]
 
     def normalize(self, xy: Floats) -> Floats:
@@ -134,8 +135,8 @@ class Camera:
         """
         distorted = (np.asarray(xy, np.float64).reshape(-1, 2) - self.principal_point) / self._focals
         if self.is_fisheye:
-            return _undistort_fisheye(distorted, self._distortion)
-        return _undistort(distorted, self._distortion) if any(self._distortion) else distorted
+            return _undistort_fisheye(distorted, self.distortion)
+        return _undistort(distorted, self.distortion) if any(self.distortion) else distorted
 
     def project(self, points_cam: Floats) -> Floats:
         """Map (N, 3) points in camera coordinates to (N, 2) pixels; points behind the camera give NaN."""
@@ -143,9 +144,9 @@ class Camera:
         depth = np.where(points_cam[:, 2:] > 0, points_cam[:, 2:], np.nan)
         rays = points_cam[:, :2] / depth
         if self.is_fisheye:
-            rays = _distort_fisheye(rays, self._distortion)
-        elif any(self._distortion):
-            rays = _distort(rays, self._distortion)[0]
+            rays = _distort_fisheye(rays, self.distortion)
+        elif any(self.distortion):
+            rays = _distort(rays, self.distortion)[0]
         return rays * self._focals + self.principal_point
 
 

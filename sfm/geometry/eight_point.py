@@ -28,6 +28,9 @@ from sfm.geometry.two_view import IdealView, Kind, TwoViewGeometry, Verifier
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+# The first to what agrees with F, more to what agrees with the pose.
+_REFINEMENTS = 3
+
 
 def fundamental_eight_point(xy1: Floats, xy2: Floats, weights: Floats | None = None) -> Floats:
     """Fit fundamental matrices to sets of eight or more matches by linear least squares.
@@ -137,6 +140,10 @@ def _best_pose(
         near = sampson_error_sq(F, view1.xy, view2.xy) <= threshold**2
         return np.flatnonzero(near & in_front(pose, view1.rays, view2.rays))
 
-    chosen = max(poses, key=lambda pose: len(agreeing(pose)))
-    refined = refine_pose(chosen, view1.xy[inliers], view2.xy[inliers], view1.K, view2.K, scale=threshold / 2)
-    return refined, agreeing(refined)
+    pose = max(poses, key=lambda pose: len(agreeing(pose)))
+    for _ in range(_REFINEMENTS):
+        pose = refine_pose(pose, view1.xy[inliers], view2.xy[inliers], view1.K, view2.K, scale=threshold / 2)
+        inliers = agreeing(pose)
+        if len(inliers) < FundamentalEstimator.sample_size:
+            break
+    return pose, inliers

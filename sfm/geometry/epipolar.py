@@ -47,13 +47,15 @@ def sampson_error_sq(F: Floats, xy1: Floats, xy2: Floats) -> Floats:
     P. Sampson, "Fitting Conic Sections to Very Scattered Data", 1982; Hartley and Zisserman, section 11.4.3.
     """
     x1, x2 = homogeneous(xy1).T, homogeneous(xy2).T
-    line2 = F @ x1
-    line1 = np.swapaxes(F, -1, -2)[..., :2, :] @ x2
-    algebraic = np.einsum("...im,im->...m", line2, x2)
-    gradient_sq = (line2[..., :2, :] ** 2).sum(axis=-2) + (line1**2).sum(axis=-2)
+    products = (x2[:, None] * x1[None]).reshape(9, -1)
+    gradient_sq = (F[..., 0, :] @ x1) ** 2
+    for part in (F[..., 1, :] @ x1, F[..., :, 0] @ x2, F[..., :, 1] @ x2):
+        gradient_sq += part**2
+    algebraic = F.reshape(*F.shape[:-2], 9) @ products
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = algebraic**2 / gradient_sq
-    return np.where(np.isfinite(error), error, np.inf)
+        error: Floats = algebraic**2 / gradient_sq
+    error[~np.isfinite(error)] = np.inf
+    return error
 
 
 def essential_from_pose(cam2_from_cam1: Pose) -> Floats:

@@ -101,7 +101,8 @@ class Verifier(ABC):
 
         Returns
         -------
-        The geometry; of kind 'degenerate', without inliers, if fewer than `min_inliers` matches agree on one.
+        The geometry; of kind 'degenerate', without inliers, if fewer than `min_inliers`
+        matches, or distinct matches, agree on one.
         The same matches, options and seed give the same geometry, in whatever order pairs are verified.
         """
         xy1 = np.asarray(xy1, np.float64).reshape(-1, 2)
@@ -111,7 +112,7 @@ class Verifier(ABC):
         rays1, rays2 = camera1.normalize(xy1), camera2.normalize(xy2)
         usable = np.flatnonzero(np.isfinite(np.hstack([xy1, xy2, rays1, rays2])).all(axis=1))
         nothing = TwoViewGeometry.degenerate(self.options.max_error_px)
-        if len(usable) < self.options.min_inliers:
+        if len(np.unique(np.hstack([xy1, xy2])[usable], axis=0)) < self.options.min_inliers:
             return nothing
         geometry = self._estimate(xy1[usable], xy2[usable], camera1, camera2)
         if geometry is None or len(geometry.inliers) < self.options.min_inliers:

@@ -33,7 +33,7 @@ _CONFIGURATIONS: dict[Kind, pycolmap.TwoViewGeometryConfiguration] = {
     "degenerate": pycolmap.TwoViewGeometryConfiguration.DEGENERATE,
 }
 # Watermarks (matches that stay at the image border) and everything else COLMAP may answer relate no scene.
-_KINDS = {configuration: kind for kind, configuration in _CONFIGURATIONS.items()}
+_KINDS = {int(configuration): kind for kind, configuration in _CONFIGURATIONS.items()}
 
 _TO_COLMAP = np.array([[1.0, 0.0, HALF_PIXEL], [0.0, 1.0, HALF_PIXEL], [0.0, 0.0, 1.0]])
 _FROM_COLMAP = np.linalg.inv(_TO_COLMAP)
@@ -57,7 +57,7 @@ class ColmapVerifier(Verifier):
             np.column_stack([every, every]),
             self._colmap_options(),
         )
-        kind = _KINDS.get(found.config, "degenerate")
+        kind = _KINDS.get(int(found.config), "degenerate")
         if kind == "degenerate":
             return None
         pose = None if found.cam2_from_cam1 is None else pose_from_colmap(found.cam2_from_cam1)

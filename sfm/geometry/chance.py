@@ -1,0 +1,151 @@
+"""Whether a two-view geometry could have come about by chance.
+
+A-contrario reasoning: the number of false alarms (NFA) bounds how many geometries, among all that samples of
+the matches can define, are expected to gather as many inliers if the matches are unrelated. Below 1, chance
+does not explain the inliers; far below 1, they are meaningful.
+
+The background model has matches independent and their points uniform over the images. Matches of unrelated
+photographs are worse than that: points crowd on textured parts, and repeated structure aligns them. A
+threshold on log10 NFA should therefore lie well below 0.
+
+L. Moisan and B. Stival, "A Probabilistic Criterion to Detect Rigid Point Matches Between Two Images and
+Estimate the Fundamental Matrix", IJCV 2004; P. Moulon, P. Monasse and R. Marlet, "Adaptive Structure from
+Motion with a Contrario Model Estimation", ACCV 2012. They choose the threshold too, and so bound the binomial
+tail by its number of subsets. Here the threshold is given and the tail itself is used, which also holds where
+many inliers are to be expected by chance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln
+
+from sfm.geometry.camera import Camera
+from sfm.geometry.two_view import TwoViewGeometry
+
+Floats = NDArray[np.float64]
+
+ESSENTIAL_SAMPLE, ESSENTIAL_MODELS = 5, 10
+FUNDAMENTAL_SAMPLE, FUNDAMENTAL_MODELS = 7, 3
+HOMOGRAPHY_SAMPLE, HOMOGRAPHY_MODELS = 4, 1
+
+_LN10 = float(np.log(10))
+
+
+def epipolar_probability(threshold_px: float, width: int, height: int) -> float:
+    """Return the probability that a random match has a Sampson error of at most `threshold_px`.
+
+    The area of the band about the epipolar line over that of the image. The band is at most as long as the
+    diagonal, and 2 sqrt(2) t wide: where a match is equally far from the lines in both images, its Sampson
+    error is that distance over sqrt(2).
+    """
+    return min(1.0, 2 * np.sqrt(2) * threshold_px * float(np.hypot(width, height)) / (width * height))
+
+
+def transfer_probability(threshold_px: float, width: int, height: int) -> float:
+    """Return the probability that a random match lies within `threshold_px` of its image by a homography."""
+    return min(1.0, np.pi * threshold_px**2 / (width * height))
+
+
+def log10_nfa(
+    num_matches: ArrayLike,
+    num_inliers: ArrayLike,
+    probability: ArrayLike,
+    sample_size: int = ESSENTIAL_SAMPLE,
+    models_per_sample: int = ESSENTIAL_MODELS,
+) -> Floats:
+    """Return log10 of the number of false alarms: NFA = models C(M, s) P[Binomial(M - s, p) >= K - s].
+
+    Parameters
+    ----------
+    num_matches
+        M, the matches verified.
+    num_inliers
+        K, those that agree with the model.
+    probability
+        p, that one random match agrees; from `epipolar_probability` or `transfer_probability`.
+    sample_size
+        s, the matches that define a model.
+    models_per_sample
+        The models that s matches can define at most.
+
+    Returns
+    -------
+    float64 array of the shape the arguments broadcast to. Never above log10 of the number of models tested.
+    Where the inliers exceed what is expected by chance, the tail is bounded from above by its first term
+    times a geometric series (W. Feller, "An Introduction to Probability Theory", 1968, VI.3): it neither
+    underflows nor comes out too small. Elsewhere it is taken as 1.
+    """
+    m, k, p = np.broadcast_arrays(
+        np.asarray(num_matches, np.float64),
+        np.asarray(num_inliers, np.float64),
+        np.asarray(probability, float),
+    )
+    n = np.maximum(m - sample_size, 0)
+    k = np.clip(k - sample_size, 0, n)
+    log_tests = np.log(models_per_sample) + _log_binomial(np.maximum(m, sample_size), sample_size)
+    above_chance = k > (n + 1) * p
+    safe_p = np.clip(p, 1e-300, 1 - 1e-16)
+    first_term = _log_binomial(n, k) + k * np.log(safe_p) + (n - k) * np.log1p(-safe_p)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        series = np.log((k + 1) * (1 - safe_p)) - np.log(k + 1 - (n + 1) * safe_p)
+    log_tail = np.where(above_chance, np.minimum(first_term + series, 0), 0)
+    return np.asarray((log_tests + log_tail) / _LN10)
+
+
+def largest_chance_inliers(
+    num_matches: int,
+    probability: float,
+    sample_size: int = ESSENTIAL_SAMPLE,
+    models_per_sample: int = ESSENTIAL_MODELS,
+) -> int:
+    """Return the largest number of inliers that chance explains (NFA of 1 or more) among `num_matches`."""
+    counts = np.arange(num_matches + 1)
+    explained = log10_nfa(num_matches, counts, probability, sample_size, models_per_sample) >= 0
+    return int(counts[explained][-1]) if explained.any() else 0
+
+
+def chance_inlier_ratio(
+    num_matches: int,
+    probability: float,
+    sample_size: int = ESSENTIAL_SAMPLE,
+    models_per_sample: int = ESSENTIAL_MODELS,
+) -> float:
+    """Return the inlier ratio to expect at most by chance among `num_matches` unrelated matches, 0 to 1."""
+    if num_matches == 0:
+        return 0.0
+    return largest_chance_inliers(num_matches, probability, sample_size, models_per_sample) / num_matches
+
+
+def log10_nfa_of(geometry: TwoViewGeometry, num_matches: int, camera1: Camera, camera2: Camera) -> float:
+    """Return log10 NFA of a verified pair.
+
+    Every kind is weighed as epipolar geometry, whose band holds more matches by chance than a homography's
+    disc: a bound on the safe side for planar and panoramic pairs.
+
+    Parameters
+    ----------
+    geometry
+        What `Verifier.verify` answered.
+    num_matches
+        Matches it was given.
+    camera1, camera2
+        Their cameras, for the sizes of the images.
+    """
+    probability = max(
+        epipolar_probability(geometry.threshold_px, camera.width, camera.height)
+        for camera in (camera1, camera2)
+    )
+    if geometry.kind == "uncalibrated":
+        nfa = log10_nfa(
+            num_matches, len(geometry.inliers), probability, FUNDAMENTAL_SAMPLE, FUNDAMENTAL_MODELS
+        )
+    else:
+        nfa = log10_nfa(num_matches, len(geometry.inliers), probability, ESSENTIAL_SAMPLE, ESSENTIAL_MODELS)
+    return float(nfa)
+
+
+def _log_binomial(n: ArrayLike, k: ArrayLike) -> Floats:
+    n, k = np.asarray(n, np.float64), np.asarray(k, np.float64)
+    return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
