@@ -15,6 +15,7 @@ Floats = NDArray[np.floating[Any]]
 
 _TEXELS_PER_METRE = 11.0
 _MAP_WIDTH = 4096
+_LARGEST = 256
 _OFF_SURFACE = 4e-3
 _SKY_DIRECTIONS = 16
 _SKY = np.array([0.66, 0.75, 0.92])
@@ -63,7 +64,7 @@ def bake(surfaces: Surfaces, scene: Any, sun: Sun, seed: int = 0) -> LightMap:
         Of the random directions.
     """
     lengths = np.stack([np.linalg.norm(s, axis=1) for s in (surfaces.side_a, surfaces.side_b)], axis=1)
-    sizes = np.clip(np.ceil(lengths * _TEXELS_PER_METRE).astype(int) + 1, 2, _MAP_WIDTH - 1)
+    sizes = np.clip(np.ceil(lengths * _TEXELS_PER_METRE).astype(int) + 1, 2, _LARGEST)
     first, height = _pack(sizes)
     facet, column, row = _texels(sizes)
     position, normal = _positions(surfaces, lengths, sizes, facet, column, row)

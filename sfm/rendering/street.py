@@ -116,6 +116,8 @@ def _ground(rng: np.random.Generator) -> SurfaceBuilder:
         lay.append((outer, KERB_HEIGHT, inner, KERB_HEIGHT, paving if side > 0 else paving[::-1].copy()))
         rise = (KERB_HEIGHT, 0.0) if side > 0 else (0.0, KERB_HEIGHT)
         lay.append((side * KERB, rise[0], side * KERB, rise[1], kerb * np.float32(0.9)))
+    grass = builder.texture(textures.to_uint8(textures.leaves(rng, 400, 700, 40.0, (92, 120, 62))))
+    builder.facet(grass, (FIRST - 20, 30.0, -0.03), (LAST - FIRST + 40, 0.0, 0.0), (0.0, -50.0, 0.0))
     stations = np.linspace(FIRST, LAST, round(length) + 1)
     for t0, z0, t1, z1, image in lay:
         texture = builder.texture(textures.to_uint8(image))
@@ -147,7 +149,7 @@ def _dress_road(canvas: Canvas, length: float) -> None:
         textures.spot(rng, canvas.image, canvas.ppm, (0.01, 0.06))
     for _ in range(int(length * 2)):
         x, y = rng.uniform(0, length), rng.choice([rng.uniform(0, 0.5), rng.uniform(width - 0.5, width - 0.1)])
-        canvas.fill((x, y, x + rng.uniform(0.04, 0.14), y + rng.uniform(0.03, 0.1)), rng.uniform(60, 240, 3), 20.0)
+        canvas.fill((x, y, x + rng.uniform(0.04, 0.14), y + rng.uniform(0.03, 0.1)), rng.uniform(70, 225) + rng.uniform(-30, 30, 3), 20.0)
 
 
 def _furnish(rng: np.random.Generator) -> SurfaceBuilder:

@@ -30,21 +30,25 @@ def fractal_noise(
     Value noise summed over octaves of half the size and `gain` times the strength (Perlin, SIGGRAPH 1985, in
     its simplest form).
     """
-    total = np.zeros((height, width), np.float32)
-    power = 0.0
+    octaves = max(min(octaves, 1 + int(np.log2(max(coarse_px, 1.0)))), 1)
+    finest = max(coarse_px / 2 ** (octaves - 1), 1.0)
+    rows, columns = int(np.ceil(height / finest)) + 1, int(np.ceil(width / finest)) + 1
+    total = np.zeros((1, 1), np.float32)
     for octave in range(octaves):
-        cell = max(coarse_px / 2**octave, 1.0)
-        grid = rng.standard_normal((int(height / cell) + 3, int(width / cell) + 3), dtype=np.float32)
-        if cell == 1.0:
-            layer = grid[:height, :width]
-        else:
-            size = (int(grid.shape[1] * cell) + 1, int(grid.shape[0] * cell) + 1)
-            layer = cv2.resize(grid, size, interpolation=cv2.INTER_LINEAR)[:height, :width]
-        total += gain**octave * layer
-        power += gain ** (2 * octave)
-        if cell == 1.0:
-            break
-    return total * np.float32(1.6 / np.sqrt(power))
+        # Coarse octaves are added up while they are small.
+        shrink = 2 ** (octaves - 1 - octave)
+        shape = (-(-rows // shrink) + 1, -(-columns // shrink) + 1)
+        layer = rng.standard_normal(shape, dtype=np.float32)
+        layer *= np.float32(gain**octave)
+        if octave:
+            double = (2 * total.shape[1], 2 * total.shape[0])
+            layer += cv2.resize(total, double, interpolation=cv2.INTER_LINEAR)[: shape[0], : shape[1]]
+        total = layer
+    if finest > 1:
+        size = (int(np.ceil(total.shape[1] * finest)), int(np.ceil(total.shape[0] * finest)))
+        total = cv2.resize(total, size, interpolation=cv2.INTER_LINEAR)
+    power = np.sum(gain ** (2.0 * np.arange(octaves)))
+    return total[:height, :width] * np.float32(1.6 / np.sqrt(power))
 
 
 def _masonry(
