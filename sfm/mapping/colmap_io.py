@@ -6,6 +6,7 @@ COLMAP puts the centre of the first pixel at (0.5, 0.5), this project at (0, 0).
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sfm.errors import InputError
 from sfm.files import writing
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
+from sfm.mapping.model_files import check_binary_model
 from sfm.mapping.sparse_map import MapImage, SparseMap
 
 HALF_PIXEL = 0.5
@@ -58,8 +60,9 @@ def camera_from_colmap(camera: pycolmap.Camera, *, fixed: bool = False) -> Camer
 
 
 def pose_from_colmap(rigid: pycolmap.Rigid3d) -> Pose:
-    """Return a pycolmap rigid transform as `Pose`."""
-    return Pose(np.array(rigid.rotation.matrix()), np.array(rigid.translation))
+    """Return a pycolmap rigid transform as `Pose`; its quaternion need not have unit length."""
+    x, y, z, w = rigid.rotation.quat
+    return Pose.from_quaternion(np.array([w, x, y, z]), np.array(rigid.translation))
 
 
 def pose_to_colmap(pose: Pose) -> pycolmap.Rigid3d:
@@ -73,10 +76,13 @@ def read_reconstruction(path: Path) -> pycolmap.Reconstruction:
         raise InputError(
             f"{path} holds no COLMAP model: give a folder with cameras, images and points3D files."
         )
+    # pycolmap prefers binary files where both kinds are there.
+    binary = all((path / f"{name}.bin").is_file() for name in ("cameras", "images", "points3D"))
+    if binary:
+        check_binary_model(path, _parameters_of_model())
     try:
         reconstruction = pycolmap.Reconstruction(path)
-        # pycolmap prefers binary files where both kinds are there.
-        if not (path / "images.bin").is_file():
+        if not binary:
             for image_id, name in _names_in_text(path / "images.txt").items():
                 reconstruction.image(image_id).name = name
     except Exception as error:
@@ -96,8 +102,8 @@ def read_map(path: Path) -> SparseMap:
     return from_reconstruction(read_reconstruction(path))
 
 
-def write_map(sparse_map: SparseMap, path: Path, *, text: bool = False) -> None:
-    """Write a `SparseMap` as a COLMAP model into folder `path`, binary or text.
+def write_map(sparse_map: SparseMap, path: Path, *, text: bool = False) -> list[Path]:
+    """Write a `SparseMap` as a COLMAP model into folder `path`, binary or text; return the files written.
 
     Raises `InputError` if an image's name has a line break, which a text model cannot hold.
     """
@@ -105,13 +111,16 @@ def write_map(sparse_map: SparseMap, path: Path, *, text: bool = False) -> None:
         for image in sparse_map.images.values():
             if len(image.name.splitlines()) != 1:
                 raise InputError(f"Image name {image.name!r} has a line break: write a binary COLMAP model.")
+    reconstruction = to_reconstruction(sparse_map)
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
-        reconstruction = to_reconstruction(sparse_map)
-        if text:
-            reconstruction.write_text(path)
-        else:
-            reconstruction.write_binary(path)
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=path) as temporary:
+            if text:
+                reconstruction.write_text(temporary)
+            else:
+                reconstruction.write_binary(temporary)
+            files = sorted(Path(temporary).iterdir())
+            return [file.replace(path / file.name) for file in files]
 
 
 def read_cameras_txt(path: Path) -> dict[int, Camera]:
@@ -199,6 +208,14 @@ def to_reconstruction(sparse_map: SparseMap) -> pycolmap.Reconstruction:
         point.track = tracks[int(point_id)]
         reconstruction.add_point3D_with_id(int(point_id), point)
     return reconstruction
+
+
+def _parameters_of_model() -> dict[int, int]:
+    """Number of parameters by COLMAP's number of the camera model."""
+    models = [model for model in pycolmap.CameraModelId.__members__.values() if model.value >= 0]
+    return {
+        model.value: len(pycolmap.Camera.create_from_model_id(1, model, 1.0, 1, 1).params) for model in models
+    }
 
 
 def _names_in_text(path: Path) -> dict[int, str]:
