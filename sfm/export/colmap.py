@@ -1,0 +1,28 @@
+"""COLMAP models, text and binary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sfm.export.context import ExportContext, Exporter
+from sfm.mapping.sparse_map import SparseMap
+
+
+class ColmapExporter(Exporter):
+    """Writes COLMAP's files: rigs, cameras, frames, images, points3D."""
+
+    def __init__(self, *, text: bool) -> None:
+        self._text = text
+        self.description = f"COLMAP model, {'text' if text else 'binary'}"
+
+    def write(self, sparse_map: SparseMap, folder: Path, context: ExportContext) -> list[Path]:
+        """Write the model into `folder`."""
+        from sfm.mapping.colmap_io import write_map
+
+        spaced = [image.name for image in sparse_map.images_by_name if " " in image.name]
+        if self._text and spaced:
+            context.progress.warn(
+                f"{len(spaced)} image names have spaces, like {spaced[0]!r}: COLMAP itself reads a name in a "
+                "text model only up to the first one. Use colmap-bin, or rename the images."
+            )
+        return write_map(sparse_map, folder, text=self._text)
