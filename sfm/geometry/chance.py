@@ -137,7 +137,7 @@ def log10_nfa_of(geometry: TwoViewGeometry, num_matches: int, camera1: Camera, c
         epipolar_probability(geometry.threshold_px, camera.width, camera.height)
         for camera in (camera1, camera2)
     )
-    if geometry.kind == "uncalibrated":
+    if geometry.kind in ("uncalibrated", "planar_or_panoramic"):
         nfa = log10_nfa(
             num_matches, len(geometry.inliers), probability, FUNDAMENTAL_SAMPLE, FUNDAMENTAL_MODELS
         )

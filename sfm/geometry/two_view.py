@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sfm.geometry.camera import Camera
-from sfm.geometry.pose import Pose
 from sfm.options import as_recorded, option
+
+if TYPE_CHECKING:  # poses import SciPy, and the command line needs the options below at once
+    from sfm.geometry.pose import Pose
 
 Floats = NDArray[np.float64]
 Kind = Literal["calibrated", "uncalibrated", "planar", "panoramic", "planar_or_panoramic", "degenerate"]
