@@ -12,7 +12,7 @@ from sfm.errors import InputError
 from sfm.features import pretrained
 from sfm.features.descriptor import Descriptor
 from sfm.features.keypoints import Keypoints
-from sfm.features.networks import DIMENSION, PatchNetwork, folded
+from sfm.features.networks import DIMENSION, PatchNetwork, channels_last, folded
 from sfm.features.patches import PATCH_SCALE, extract_patches
 from sfm.images.gray import GrayImage
 
@@ -61,7 +61,7 @@ class NetworkDescriptor(Descriptor):
         self._device = choose_device(device)
         self._batch_size = batch_size or (_BATCH_ON_CUDA if self._device.type == "cuda" else _BATCH_ON_CPU)
         self._half = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(self._device))
-        self._network = folded(network).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = channels_last(folded(network).to(self._device))
 
     @property
     def identity(self) -> dict[str, object]:
@@ -102,7 +102,8 @@ def make_network_descriptor(
 ) -> Descriptor:
     """Make the descriptor `name` from its packaged weights, or from the file `weights`.
 
-    Raises `InputError` if the weights cannot be used (see `sfm.features.pretrained.load`) or there is no such device.
+    Raises `InputError` if the weights cannot be used (see `sfm.features.pretrained.load`) or there is no
+    such device.
     """
     loaded = pretrained.load(name, weights)
     return NetworkDescriptor(
@@ -111,7 +112,7 @@ def make_network_descriptor(
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the torch device for "auto", "cpu" or "cuda". Raises `InputError` for CUDA where there is none."""
+    """Return the torch device for "auto", "cpu" or "cuda". `InputError` for CUDA where there is none."""
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"--device {name}: choose one of auto, cpu, cuda.")
     if name == "cuda" and not torch.cuda.is_available():

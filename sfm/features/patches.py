@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import cv2
@@ -13,7 +14,8 @@ from sfm.images.gray import GrayImage
 
 Bytes = NDArray[np.uint8]
 
-# Side of a patch in sigmas of its keypoint. SIFT's own window is 12; twice that trains and matches clearly better.
+# Side of a patch in sigmas of its keypoint. SIFT's own window is 12; twice that trains and matches clearly
+# better.
 PATCH_SCALE = 24.0
 # cv2.remap takes at most 32767 rows at once.
 _ROWS_AT_ONCE = 16384
@@ -25,8 +27,8 @@ def extract_patches(
     """Cut a square patch around every keypoint, turned to its angle.
 
     The patch covers `patch_scale` sigmas of the keypoint, and is read bilinearly from that level of an image
-    pyramid (Gaussian, octaves) whose pixels are nearest in size to the patch's own. Beyond the border the border's
-    pixels are repeated.
+    pyramid (Gaussian, octaves) whose pixels are nearest in size to the patch's own. Beyond the border the
+    border's pixels are repeated.
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ def extract_patches(
 
 def is_flat(patches: Bytes) -> NDArray[np.bool_]:
     """Tell which of (N, 1, S, S) patches have no variation at all: they would all get one descriptor."""
-    rows = patches.reshape(len(patches), -1)
+    rows = patches.reshape(len(patches), math.prod(patches.shape[1:]))
     return (rows == rows[:, :1]).all(axis=1)
 
 

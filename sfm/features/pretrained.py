@@ -65,8 +65,8 @@ def load(name: str, path: Path | None = None) -> Pretrained:
     Raises
     ------
     InputError
-        If the name is unknown, no weights ship for it, or the file is missing, damaged, holds pickled code or belongs
-        to another network.
+        If the name is unknown, no weights ship for it, or the file is missing, damaged, holds pickled code
+        or belongs to another network.
     """
     if name not in NETWORKS:
         raise InputError(f"There is no network called {name}: choose one of {', '.join(NETWORKS)}.")
@@ -100,7 +100,7 @@ def save(network: PatchNetwork, name: str, path: Path, *, patch_scale: float) ->
 
 
 def publish(name: str, path: Path, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:
-    """Copy a file that `save` wrote into the package and enter it, with `facts` about it, into the manifest."""
+    """Copy a file that `save` wrote into the package and enter it, with `facts`, into the manifest."""
     pretrained = load(name, path)
     target = folder / f"{name}.safetensors"
     save(pretrained.network, name, target, patch_scale=pretrained.patch_scale or 0)

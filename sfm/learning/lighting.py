@@ -1,0 +1,75 @@
+"""Synthetic light: what changes between two photographs of one place besides the point of view."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+
+def relight(photo: Bytes, rng: np.random.Generator) -> Bytes:
+    """Return the colour photograph (H, W, 3) as another camera at another time might have taken it.
+
+    One time in four the scene lies in the night; else brightness, contrast and shadows change. Then come the
+    camera's blur, noise and JPEG, each now and then.
+    """
+    light: Floats = photo.astype(np.float32) / np.float32(255)
+    light = night(light, rng) if rng.random() < 0.25 else daylight(light, rng)
+    if rng.random() < 0.3:
+        light = cv2.GaussianBlur(light, (0, 0), float(rng.uniform(0.5, 1.6)))
+    if rng.random() < 0.5:
+        light = light + rng.normal(0, rng.uniform(0.005, 0.03), light.shape).astype(np.float32)
+    pixels = np.clip(light * 255 + 0.5, 0, 255).astype(np.uint8)
+    if rng.random() < 0.5:
+        pixels = compress(pixels, int(rng.integers(25, 90)))
+    return pixels
+
+
+def daylight(light: Floats, rng: np.random.Generator) -> Floats:
+    """Change gamma, contrast, brightness and the balance of colours; cast a soft shadow now and then."""
+    light = light ** np.float32(2 ** rng.uniform(-1.0, 1.0))
+    light = light * rng.uniform(0.8, 1.2, 3).astype(np.float32)
+    light = (light - 0.5) * np.float32(2 ** rng.uniform(-1.2, 0.4)) + np.float32(0.5 + rng.uniform(-0.2, 0.2))
+    if rng.random() < 0.4:
+        depth = np.float32(rng.uniform(0.3, 0.8))
+        light = light * (1 - depth * shadow(light.shape[:2], rng))[..., None]
+    return np.clip(light, 0, 1)
+
+
+def night(light: Floats, rng: np.random.Generator) -> Floats:
+    """Take the daylight away, light some coloured lamps, and let few photons make the picture."""
+    height, width = light.shape[:2]
+    reflectance = light ** np.float32(1.5)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    lamps = np.full((height, width, 3), rng.uniform(0.05, 0.3), np.float32)
+    for _ in range(int(rng.integers(2, 9))):
+        centre_x, centre_y = rng.uniform(0, width), rng.uniform(0, height)
+        reach = rng.uniform(0.08, 0.5) * max(height, width)
+        glow = 1 / (1 + ((x - centre_x) ** 2 + (y - centre_y) ** 2) / reach**2)
+        colour = rng.uniform([0.2, 0.5, 0.7], 1.0).astype(np.float32)  # B, G, R: lamps are warm
+        lamps += rng.uniform(0.2, 1.0) * glow.astype(np.float32)[..., None] * colour
+    scene = reflectance * lamps
+    scene /= max(float(np.percentile(scene, 99)), 1e-3)
+    photons = 10 ** rng.uniform(1.8, 3.3)
+    scene = rng.poisson(scene * photons).astype(np.float32) / np.float32(photons)
+    return np.clip(scene, 0, 1) ** np.float32(rng.uniform(0.4, 0.8)) * np.float32(rng.uniform(0.3, 1.0))
+
+
+def shadow(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
+    """Return a (H, W) mask from 0 (lit) to 1 (in shadow): a random polygon with a soft edge."""
+    height, width = shape
+    corners = rng.uniform(
+        [-0.2 * width, -0.2 * height], [1.2 * width, 1.2 * height], (int(rng.integers(3, 7)), 2)
+    )
+    mask = np.zeros(shape, np.float32)
+    cv2.fillPoly(mask, [corners.astype(np.int32)], 1.0)
+    return cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(1, 12)))
+
+
+def compress(pixels: Bytes, quality: int) -> Bytes:
+    """Send an image through JPEG of the given quality."""
+    _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), np.uint8)

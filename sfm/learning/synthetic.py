@@ -1,0 +1,66 @@
+"""Patches of one photograph's points under synthetic changes of view and light."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm.features.detectors import Detector
+from sfm.features.keypoints import Keypoints
+from sfm.features.patches import extract_patches, is_flat
+from sfm.images.gray import GrayImage
+from sfm.learning.lighting import relight
+from sfm.learning.patch_set import PointPatches
+from sfm.learning.warps import match_keypoints, random_warp
+
+
+def synthetic_points(
+    photo: NDArray[np.uint8],
+    detector: Detector,
+    rng: np.random.Generator,
+    *,
+    num_views: int,
+    patch_scale: float,
+) -> PointPatches:
+    """Warp and relight a photograph, detect keypoints in every view anew, and group their patches by point.
+
+    Detecting again is what makes the patches honest: they differ by the detector's own noise in position,
+    scale and angle, as patches of real photographs do.
+
+    Parameters
+    ----------
+    photo : (H, W, 3) uint8
+        BGR.
+    detector
+        Finds the keypoints.
+    rng
+        Draws views and light.
+    num_views
+        Synthetic views besides the photograph itself.
+    patch_scale
+        Side of a patch in sigmas.
+
+    Returns
+    -------
+    Points seen in the photograph and in at least one synthetic view.
+    """
+    base = GrayImage.of(cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY))
+    keypoints = detector.detect(base)
+    patches, points = [], []
+
+    def add(image: GrayImage, found: Keypoints, ids: NDArray[np.intp]) -> None:
+        cut = extract_patches(image, found, patch_scale)
+        useful = ~is_flat(cut)
+        patches.append(cut[useful])
+        points.append(ids[useful])
+
+    add(base, keypoints, np.arange(len(keypoints)))
+    height, width = photo.shape[:2]
+    for _ in range(num_views):
+        warp = random_warp(rng, width, height)
+        view = GrayImage.of(cv2.cvtColor(relight(warp.render(photo), rng), cv2.COLOR_BGR2GRAY))
+        found = detector.detect(view)
+        rows, columns = match_keypoints(warp, keypoints, found)
+        add(view, found.take(columns), rows)
+    return PointPatches.grouped(patches, points)

@@ -1,0 +1,140 @@
+"""Real views of surface points: tracks of keypoints through overlapping photographs.
+
+Photographs are matched by hand-made descriptors (RootSIFT), each pair is verified by its epipolar geometry,
+and matches are chained into tracks. A track with two keypoints in one photograph contradicts itself and is
+dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from sfm.features.descriptor import Descriptor
+from sfm.features.keypoints import Keypoints
+from sfm.features.patches import extract_patches, is_flat
+from sfm.images.gray import GrayImage
+from sfm.learning.patch_set import PointPatches
+from sfm.matching.mutual import match_mutual
+
+Ints = NDArray[np.int64]
+
+RATIO = 0.9
+EPIPOLAR_THRESHOLD_PX = 1.5
+MIN_INLIERS = 25
+MIN_INLIER_RATIO = 0.3
+
+
+def choose_pairs(count: int, max_pairs: int, rng: np.random.Generator) -> Ints:
+    """Choose which of `count` photographs, in order of capture, to match.
+
+    All pairs if they are at most `max_pairs`; else half of them near in time and the rest at random.
+
+    Returns
+    -------
+    (P, 2) int64, first index below second.
+    """
+    i, j = np.triu_indices(count, 1)
+    if len(i) <= max_pairs:
+        return np.column_stack([i, j])
+    by_gap = np.argsort(j - i, kind="stable")
+    near, far = by_gap[: max_pairs // 2], by_gap[max_pairs // 2 :]
+    chosen = np.concatenate([near, rng.choice(far, max_pairs - len(near), replace=False)])
+    return np.column_stack([i, j])[np.sort(chosen)]
+
+
+def verified_matches(
+    first: Keypoints, second: Keypoints, descriptors: tuple[NDArray[np.float32], NDArray[np.float32]]
+) -> Ints:
+    """Match two photographs and keep what agrees with one fundamental matrix (MAGSAC++; Barath et al. 2020).
+
+    Returns
+    -------
+    (M, 2) int64 indices into both; empty if the photographs do not show the same scene.
+    """
+    index = match_mutual(*descriptors).below(RATIO).index.astype(np.int64)
+    if len(index) < MIN_INLIERS:
+        return np.empty((0, 2), np.int64)
+    _, mask = cv2.findFundamentalMat(
+        first.xy[index[:, 0]].astype(np.float64),
+        second.xy[index[:, 1]].astype(np.float64),
+        cv2.USAC_MAGSAC,
+        EPIPOLAR_THRESHOLD_PX,
+        0.999,
+        2000,
+    )
+    inlier = np.zeros(len(index), bool) if mask is None else mask.ravel().astype(bool)
+    if inlier.sum() < max(MIN_INLIERS, MIN_INLIER_RATIO * len(index)):
+        return np.empty((0, 2), np.int64)
+    return index[inlier]
+
+
+def chain(sizes: Sequence[int], pairs: Ints, matches: Sequence[Ints]) -> list[Ints]:
+    """Chain matches into tracks.
+
+    Parameters
+    ----------
+    sizes
+        Number of keypoints of each photograph.
+    pairs : (P, 2)
+        The matched photographs.
+    matches
+        For each pair (M, 2) indices of keypoints.
+
+    Returns
+    -------
+    For each photograph the track of every keypoint, (N,) int64; -1 for keypoints without one, and for those
+    of tracks that have two keypoints in one photograph.
+    """
+    first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    links = [match + first[pair] for pair, match in zip(pairs, matches, strict=True)]
+    edges = np.concatenate(links) if links else np.empty((0, 2), np.int64)
+    total = int(first[-1])
+    graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(total, total))
+    _, track = connected_components(graph, directed=False)
+    photograph = np.repeat(np.arange(len(sizes)), sizes)
+    length = np.bincount(track, minlength=total)
+    in_photographs = np.bincount(
+        np.unique(np.column_stack([track, photograph]), axis=0)[:, 0], minlength=total
+    )
+    good = (length >= 2) & (length == in_photographs)
+    track = np.where(good[track], track, -1).astype(np.int64)
+    return [track[first[i] : first[i + 1]] for i in range(len(sizes))]
+
+
+def real_points(
+    images: Sequence[GrayImage],
+    keypoints: Sequence[Keypoints],
+    descriptor: Descriptor,
+    rng: np.random.Generator,
+    *,
+    max_pairs: int,
+    patch_scale: float,
+) -> PointPatches:
+    """Match overlapping photographs and cut the patches of every track."""
+    described = [descriptor.describe(image, found) for image, found in zip(images, keypoints, strict=True)]
+    pairs = choose_pairs(len(images), max_pairs, rng)
+    matches = [
+        verified_matches(keypoints[i], keypoints[j], (described[i], described[j])) for i, j in pairs.tolist()
+    ]
+    tracks = chain([len(found) for found in keypoints], pairs, matches)
+    return patches_of_tracks(images, keypoints, tracks, patch_scale)
+
+
+def patches_of_tracks(
+    images: Sequence[GrayImage], keypoints: Sequence[Keypoints], tracks: Sequence[Ints], patch_scale: float
+) -> PointPatches:
+    """Cut the patches of keypoints that have a track (-1: none), grouped by track."""
+    patches, points = [], []
+    for image, found, track in zip(images, keypoints, tracks, strict=True):
+        seen = track >= 0
+        cut = extract_patches(image, found.take(seen), patch_scale)
+        useful = ~is_flat(cut)
+        patches.append(cut[useful])
+        points.append(track[seen][useful])
+    return PointPatches.grouped(patches, points)
