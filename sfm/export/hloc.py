@@ -98,6 +98,10 @@ def _write_matches(path: Path, context: ExportContext) -> None:
             groups[key] = pair
             index0, index1 = np.asarray(context.matches[pair], np.int64).reshape(-1, 2).T
             first, second = descriptors[pair[0]], descriptors[pair[1]]
+            if len(index0) and (index0.max() >= len(first) or index1.max() >= len(second)):
+                raise InputError(
+                    f"The matches of {pair[0]} and {pair[1]} are of other keypoints: match again."
+                )
             matches0 = np.full(len(first), -1, np.int16 if len(second) <= 2**15 else np.int32)
             scores0 = np.zeros(len(first), np.float16)
             matches0[index0] = index1
@@ -120,6 +124,8 @@ class _Cached:
     def __getitem__(self, name: str) -> NDArray[np.float32]:
         rows = self._kept.pop(name, None)
         if rows is None:
+            if name not in self._source:
+                raise InputError(f"Image {name} has matches but no descriptors any more: describe it again.")
             rows = np.asarray(self._source[name], np.float32)
         self._kept[name] = rows
         if len(self._kept) > self._SIZE:

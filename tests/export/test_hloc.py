@@ -118,6 +118,17 @@ class TestHloc(ExporterContract):
             self.export(make_map(names), tmp_path)
         assert not (tmp_path / "matches.h5").exists()
 
+    def test_matches_of_other_keypoints_are_refused(self, tmp_path):
+        keypoints, descriptors, _ = features_of(("a.jpg", "b.jpg"))
+        for pair, index, words in (
+            (("a.jpg", "b.jpg"), 99, "other keypoints"),
+            (("a.jpg", "x.jpg"), 0, "no descr"),
+        ):
+            matches = {pair: np.array([[0, index]])}
+            context = ExportContext(keypoints=keypoints, descriptors=descriptors, matches=matches)
+            with pytest.raises(InputError, match=words):
+                self.export(make_map(("a.jpg", "b.jpg")), tmp_path, context)
+
     def test_a_map_alone_is_not_enough(self, tmp_path):
         with pytest.raises(InputError, match="features and matches"):
             self.export(make_map(), tmp_path, ExportContext())

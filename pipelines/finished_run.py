@@ -1,0 +1,188 @@
+"""What a finished run left in its folder, for those who use its map."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm.errors import InputError
+from sfm.export import ExportContext
+from sfm.features.keypoints import Keypoints
+from sfm.files import read_tensors
+from sfm.images.photo_set import PhotoSet, read_photo_set
+from sfm.mapping.colmap_io import read_map
+from sfm.mapping.sparse_map import SparseMap
+from sfm.mapping.stored_matches import StoredMatches
+from sfm.progress import SILENT, Progress
+
+V = TypeVar("V")
+
+_SUFFIX = ".safetensors"
+
+
+def find_model(path: Path) -> Path:
+    """Return the COLMAP model folder that `path` means: itself, or the largest model of a run's folder.
+
+    Raises `InputError` if there is none.
+    """
+    for folder in (path, path / "sparse/0", path / "0"):
+        if any((folder / f"images.{suffix}").is_file() for suffix in ("bin", "txt")):
+            return folder
+    if not path.exists():
+        raise InputError(f"{path} does not exist: give the output folder of a run or a COLMAP model folder.")
+    raise InputError(
+        f"{path} holds no map: give the output folder of a finished run or a COLMAP model folder."
+    )
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A map and the artifacts beside it; all but the map may be missing.
+
+    Attributes
+    ----------
+    model
+        Folder of the map, a COLMAP model.
+    root
+        Output folder of the run that made it; None for a model of other origin.
+    images
+        Folder of the photographs, as given; None to take what the run recorded.
+    """
+
+    model: Path
+    root: Path | None = None
+    images: Path | None = None
+
+    @staticmethod
+    def open(path: Path, images: Path | None = None) -> FinishedRun:
+        """Open a run by its output folder, or by one of its model folders OUT/sparse/N.
+
+        Raises `InputError` if there is no map, or `images` is no folder.
+        """
+        model = find_model(path)
+        if images is not None and not images.is_dir():
+            raise InputError(f"{images} is not a folder: give the folder of the photographs.")
+        root = model.absolute().parent.parent
+        is_run = model.absolute().parent.name == "sparse" and any(
+            (root / name).exists() for name in ("run.json", "features", "database.db")
+        )
+        return FinishedRun(model, root if is_run else None, images)
+
+    @cached_property
+    def sparse_map(self) -> SparseMap:
+        """The map."""
+        return read_map(self.model)
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What `run.json` says; empty if there is none."""
+        try:
+            record = json.loads((self.root / "run.json").read_text("utf-8")) if self.root else {}
+        except (OSError, ValueError):
+            return {}
+        return record if isinstance(record, dict) else {}
+
+    @cached_property
+    def photo_set(self) -> PhotoSet | None:
+        """The photographs; None if their folder is not known or not there any more."""
+        folder = self.images or _existing(self.record.get("images"))
+        return read_photo_set(folder) if folder else None
+
+    @property
+    def image_names(self) -> list[str]:
+        """Names of all images of the set that are known of, sorted."""
+        names = set(self.sparse_map.poses) | set(self._artifacts("keypoints"))
+        return sorted(names | set(self.photo_set.names if self.photo_set else ()))
+
+    @property
+    def timestamps_s(self) -> dict[str, float]:
+        """Capture times by name, in seconds since 1970-01-01 by the camera's clock, which knows no zone."""
+        photos = self.photo_set.photos if self.photo_set else ()
+        times = {photo.name: photo.exif.time for photo in photos}
+        return {name: time.replace(tzinfo=UTC).timestamp() for name, time in times.items() if time}
+
+    def context(self, descriptor: str | None = None, progress: Progress = SILENT) -> ExportContext:
+        """Gather what exports need; features are read when asked for.
+
+        Parameters
+        ----------
+        descriptor
+            Which descriptor's rows, if the run's folder holds several; None for the one there is, or the one
+            the run recorded.
+        progress
+            Handed on.
+        """
+        photos = self.photo_set
+        database = self.root / "database.db" if self.root else None
+        rows = self._artifacts(self._descriptor(descriptor))
+        keypoints = {name: file for name, file in self._artifacts("keypoints").items() if name in rows}
+        return ExportContext(
+            image_names=self.image_names,
+            image_folder=photos.root if photos else None,
+            image_sizes={p.name: (p.width, p.height) for p in photos.photos} if photos else {},
+            timestamps_s=self.timestamps_s,
+            keypoints=_Lazy(keypoints, Keypoints.load),
+            descriptors=_Lazy(rows, _load_descriptors),
+            matches=StoredMatches(database) if database and database.is_file() else {},
+            progress=progress,
+        )
+
+    def _descriptor(self, wanted: str | None) -> str | None:
+        folder = self.root / "features" if self.root else None
+        if folder is None or not folder.is_dir():
+            return wanted
+        there = sorted(f.name for f in folder.iterdir() if f.is_dir() and f.name != "keypoints")
+        recorded = self.record.get("descriptor")
+        chosen = wanted or (recorded if recorded in there else None)
+        if chosen is None and len(there) > 1:
+            raise InputError(
+                f"{folder} holds several descriptors: choose with --descriptor {' or '.join(there)}."
+            )
+        if wanted and wanted not in there:
+            raise InputError(f"{folder} has no descriptor {wanted}: it has {', '.join(there) or 'none'}.")
+        return chosen or (there[0] if there else None)
+
+    def _artifacts(self, kind: str | None) -> dict[str, Path]:
+        """Return the files of features/`kind` by image name."""
+        if self.root is None or kind is None:
+            return {}
+        folder = self.root / "features" / kind
+        files = sorted(folder.rglob(f"*{_SUFFIX}"))
+        # A leading dot marks a file still being written.
+        return {f.relative_to(folder).as_posix().removesuffix(_SUFFIX): f for f in files if f.name[0] != "."}
+
+
+class _Lazy(Mapping[str, V]):
+    """Values read from files when asked for."""
+
+    def __init__(self, files: Mapping[str, Path], load: Any) -> None:
+        self._files, self._load = files, load
+
+    def __getitem__(self, name: str) -> V:
+        value: V = self._load(self._files[name])
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+def _load_descriptors(path: Path) -> NDArray[np.float32]:
+    tensors, _ = read_tensors(path)
+    if "descriptors" not in tensors:
+        raise InputError(f"{path} has no tensor `descriptors`: describe the images again.")
+    return tensors["descriptors"]
+
+
+def _existing(folder: Any) -> Path | None:
+    return Path(folder) if isinstance(folder, str) and Path(folder).exists() else None

@@ -1,0 +1,57 @@
+"""Reading the matches of a COLMAP database without opening it for writing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm.errors import InputError
+
+# COLMAP packs the two image ids of a pair, the smaller one first, into one number.
+_MAX_IMAGES = 2**31 - 1
+
+
+class StoredMatches(Mapping[tuple[str, str], NDArray[np.uint32]]):
+    """The putative matches of a COLMAP database by pair of image names, read when asked for.
+
+    Values are (M, 2) uint32 indices into the keypoints of the first and the second image; pairs without
+    matches are left out. Raises `InputError` if the file is no COLMAP database.
+
+    Parameters
+    ----------
+    database
+        Path of the database file.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        names = dict(self._rows("SELECT image_id, name FROM images"))
+        self._pair_ids = {
+            (names[pair_id // _MAX_IMAGES], names[pair_id % _MAX_IMAGES]): pair_id
+            for (pair_id,) in self._rows("SELECT pair_id FROM matches WHERE rows > 0 ORDER BY pair_id")
+        }
+
+    def __getitem__(self, pair: tuple[str, str]) -> NDArray[np.uint32]:
+        rows = self._rows("SELECT data FROM matches WHERE pair_id = ?", self._pair_ids[pair])
+        return np.frombuffer(rows[0][0], "<u4").reshape(-1, 2).astype(np.uint32)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._pair_ids)
+
+    def __len__(self) -> int:
+        return len(self._pair_ids)
+
+    def _rows(self, query: str, *values: int) -> list[tuple]:  # type: ignore[type-arg]
+        try:
+            # `mode=ro` neither makes a missing file nor waits for one who writes.
+            connection = sqlite3.connect(f"{self._database.resolve().as_uri()}?mode=ro", uri=True)
+            try:
+                return connection.execute(query, values).fetchall()
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise InputError(f"{self._database} is not a readable COLMAP database ({error}).") from error
