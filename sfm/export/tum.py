@@ -60,5 +60,5 @@ def _timestamps(sparse_map: SparseMap, context: ExportContext) -> tuple[Mapping[
         clock += f"; EXIF has capture times for only {len(with_time)} of {len(names)} registered images"
         context.progress.warn(f"The trajectory has {clock}.")
     else:
-        clock += "; EXIF has no capture times"
+        clock += "; no capture times are known"
     return numbers, clock

@@ -144,9 +144,8 @@ class TestEvaluate:
 
     def test_on_the_command_line(self, run, tmp_path):
         write_map(moved_map(), tmp_path / "truth")
-        done = CliRunner().invoke(
-            main, ["evaluate", str(run), "--ground-truth", str(tmp_path / "truth"), "--json"]
-        )
+        command = ["evaluate", str(run), "--ground-truth", str(tmp_path / "truth")]
+        done = CliRunner().invoke(main, [*command, "--json"])
         assert done.exit_code == 0, done.output
         summary = json.loads(done.stdout)
         assert summary["registered"] == 4
