@@ -32,7 +32,10 @@ class GpsResidual:
         Root mean square horizontal distance of the GPS positions from their mean: the residual of a map that
         explains nothing.
     positions, outliers
-        Number of positions compared, and of those the alignment gave no weight.
+        Number of positions compared, and of those the alignment gave no weight: stale positions, or images
+        that stand in the wrong place of the map.
+    residuals_m : (N,) float64
+        The horizontal distance of each position, in the order given.
     altitude_used
         Whether the recorded altitudes took part in the alignment, or level ground was the better assumption.
     enu_from_map
@@ -48,6 +51,7 @@ class GpsResidual:
     spread_m: float
     positions: int
     outliers: int
+    residuals_m: Floats
     altitude_used: bool
     enu_from_map: Sim3
     degeneracy: Degeneracy
@@ -133,6 +137,7 @@ def gps_residual(centers: Floats, gps: Floats, *, seed: int = 0) -> GpsResidual 
                 spread_m=float(np.sqrt((offsets**2).sum(axis=1).mean())),
                 positions=len(centers),
                 outliers=int((~fit.inliers).sum()),
+                residuals_m=horizontal,
                 altitude_used=altitude_used,
                 enu_from_map=fit.sim3,
                 degeneracy=fit.degeneracy,

@@ -102,6 +102,14 @@ class TestResidual:
         assert result.outliers == 3
         assert result.median_m < 0.1
 
+    def test_misplaced_images_are_told(self):
+        true = walk()
+        wrong = true.copy()
+        wrong[[7, 20]] += [15, -20, 2]
+        result = gps_residual(in_map_frame(wrong), to_gps(true))
+        assert list(np.flatnonzero(result.residuals_m > 20)) == [7, 20]
+        assert np.delete(result.residuals_m, [7, 20]).max() < 0.2
+
     def test_a_wrong_map_shows(self):
         rng = np.random.default_rng(3)
         residuals = []
