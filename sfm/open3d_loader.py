@@ -2,7 +2,10 @@
 
 Open3D 0.20's wheel for Linux links against libusb-1.0.so.0 (for depth cameras this package never uses), which
 a fresh system does not have. The `libusb-package` wheel ships the library; loading that copy with global
-symbols first lets Open3D find it, without root. Open3D may be imported before or after torch; both are tested.
+symbols first lets Open3D find it, without root.
+
+Some pairs of Open3D and torch wheels crash by the order of their imports. With the versions that
+constraints.txt pins both orders work, and a test runs them in processes of their own.
 """
 
 from __future__ import annotations
@@ -26,8 +29,8 @@ def import_open3d() -> ModuleType:
     except (ImportError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WorkError(
-            f"Open3D cannot be imported ({reason}). Install it with `pip install open3d libusb-package`; on a bare "
-            "container also `apt-get install libgl1 libegl1 libgomp1 libx11-6`."
+            f"Open3D cannot be imported ({reason}). Install it with `pip install open3d libusb-package`; "
+            "on a bare container also `apt-get install libgl1 libegl1 libgomp1 libx11-6`."
         ) from error
     return open3d
 

@@ -1,4 +1,4 @@
-"""What stands about in a street: bins, crates, planters, bollards, boards, letterboxes, benches, lamp posts."""
+"""What stands about in a street: bins, crates, planters, bollards, boards, benches, lamp posts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UP = np.array([0.0, 0.0, 1.0])
 
 
 def axes_at(heading: float) -> Floats:
-    """Return the axes (rows: width, depth, height) of a thing turned by `heading` radians around the vertical."""
+    """Return a thing's axes (rows: width, depth, height), turned by `heading` radians around the vertical."""
     c, s = np.cos(heading), np.sin(heading)
     return np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
 
@@ -32,7 +32,9 @@ def bin_with_lid(builder: SurfaceBuilder, rng: np.random.Generator, base: Floats
     side = textures.metal(rng, round(0.95 * _PPM), round(0.58 * _PPM), _PPM, colour)
     height, width = side.shape[:2]
     side[:: height // 9] *= 0.7
-    painting.lettering(str(rng.integers(2, 60)), height // 5, (240, 238, 228), side[height // 3 : height // 3 + height // 4])
+    painting.lettering(
+        str(rng.integers(2, 60)), height // 5, (240, 238, 228), side[height // 3 : height // 3 + height // 4]
+    )
     label = side[int(0.68 * height) : int(0.84 * height), int(0.2 * width) : int(0.75 * width)]
     label[:] = painting.poster(rng, *label.shape[:2])
     lid = textures.metal(rng, 40, 130, _PPM, np.asarray(colour) * 1.15)
@@ -46,9 +48,16 @@ def crates(builder: SurfaceBuilder, rng: np.random.Generator, base: Floats, axes
     for _ in range(int(rng.integers(1, 4))):
         size = (rng.uniform(0.5, 0.75), rng.uniform(0.4, 0.55), rng.uniform(0.3, 0.42))
         planks = textures.wood(
-            rng, round(size[2] * _PPM), round(size[0] * _PPM), _PPM, rng.uniform((130, 92, 54), (196, 156, 104)), 0.1
+            rng,
+            round(size[2] * _PPM),
+            round(size[0] * _PPM),
+            _PPM,
+            rng.uniform((130, 92, 54), (196, 156, 104)),
+            0.1,
         )
-        painting.lettering(str(rng.choice(["FRAGILE", "ORANGES", "No 5", "TEA", "APPLES"])), 26, (52, 36, 28), planks)
+        painting.lettering(
+            str(rng.choice(["FRAGILE", "ORANGES", "No 5", "TEA", "APPLES"])), 26, (52, 36, 28), planks
+        )
         turned = axes_at(rng.normal(0, 0.15)) @ axes
         shift = axes[:2].T @ rng.normal(0, 0.03, 2)
         builder.box(builder.texture(textures.to_uint8(planks)), base + level * _UP + shift, turned, size)
@@ -58,7 +67,12 @@ def crates(builder: SurfaceBuilder, rng: np.random.Generator, base: Floats, axes
 def planter(builder: SurfaceBuilder, rng: np.random.Generator, base: Floats, axes: Floats) -> None:
     """Add a trough with a row of bushes."""
     trough = textures.brick(
-        rng, round(0.45 * _PPM), round(1.1 * _PPM), _PPM, [(150, 142, 128), (136, 122, 108)], block=(0.24, 0.15)
+        rng,
+        round(0.45 * _PPM),
+        round(1.1 * _PPM),
+        _PPM,
+        [(150, 142, 128), (136, 122, 108)],
+        block=(0.24, 0.15),
     )
     builder.box(builder.texture(textures.to_uint8(trough)), base, axes, (1.15, 0.45, 0.45))
     leaves = foliage(builder, rng)
@@ -86,7 +100,9 @@ def advertising_board(builder: SurfaceBuilder, rng: np.random.Generator, base: F
         cv2.rectangle(bill, (0, 0), (bill.shape[1] - 1, bill.shape[0] - 1), (70, 50, 36), 9)
         right, out = -side * axes[0], side * axes[1]
         top = base + height * _UP - width / 2 * right
-        builder.facet(builder.texture(textures.to_uint8(bill)), top, width * right, spread * out - height * _UP)
+        builder.facet(
+            builder.texture(textures.to_uint8(bill)), top, width * right, spread * out - height * _UP
+        )
 
 
 def letterbox(builder: SurfaceBuilder, rng: np.random.Generator, base: Floats, axes: Floats) -> None:
@@ -102,7 +118,16 @@ def letterbox(builder: SurfaceBuilder, rng: np.random.Generator, base: Floats, a
     builder.lathe(
         builder.texture(textures.to_uint8(skin)),
         base,
-        [(0.01, 1.52), (0.2, 1.47), (0.26, 1.38), (0.26, 1.32), (0.22, 1.3), (0.22, 0.16), (0.25, 0.14), (0.25, 0.0)],
+        [
+            (0.01, 1.52),
+            (0.2, 1.47),
+            (0.26, 1.38),
+            (0.26, 1.32),
+            (0.22, 1.3),
+            (0.22, 0.16),
+            (0.25, 0.14),
+            (0.25, 0.0),
+        ],
         16,
     )
 

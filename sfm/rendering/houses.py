@@ -1,8 +1,9 @@
-"""Terraced houses: a façade's plan is drawn by chance, painted and given depth, and closed by roof and gables."""
+"""Terraced houses: a façade is drawn by chance, painted, given depth, and closed by roof and gables."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,13 @@ _BRICKS: tuple[tuple[Colour, ...], ...] = (
     ((176, 104, 72), (190, 118, 82), (156, 90, 66), (200, 136, 100)),
 )
 _PLASTERS: tuple[Colour, ...] = (
-    (226, 208, 170), (214, 168, 128), (176, 198, 192), (224, 190, 180), (232, 226, 210), (204, 184, 120), (164, 182, 206),
+    (226, 208, 170), (214, 168, 128), (176, 198, 192), (224, 190, 180), (232, 226, 210), (204, 184, 120),
+    (164, 182, 206),
 )  # fmt: skip
 _STONES: tuple[Colour, ...] = ((186, 176, 156), (170, 164, 152), (200, 188, 160), (152, 146, 138))
 _PAINTS: tuple[Colour, ...] = (
-    (44, 74, 60), (112, 36, 34), (38, 56, 92), (190, 148, 60), (60, 60, 64), (128, 96, 134), (70, 118, 122), (140, 82, 46),
+    (44, 74, 60), (112, 36, 34), (38, 56, 92), (190, 148, 60), (60, 60, 64), (128, 96, 134), (70, 118, 122),
+    (140, 82, 46),
 )  # fmt: skip
 _FRAMES: tuple[Colour, ...] = ((238, 234, 224), (226, 220, 200), (66, 84, 72), (92, 64, 48), (70, 78, 90))
 _ROOFS: tuple[Colour, ...] = ((150, 82, 62), (104, 100, 104), (128, 74, 60), (92, 96, 108))
@@ -63,6 +66,11 @@ class Plot:
         """Horizontal unit vector from the façade into the street."""
         return np.cross(self.right, [0.0, 0.0, 1.0])
 
+    @property
+    def top_left(self) -> Floats:
+        """Top of the façade's left edge, (3,)."""
+        return self.foot + np.array([0.0, 0.0, self.height])
+
 
 def build_house(builder: SurfaceBuilder, rng: np.random.Generator, plot: Plot) -> None:
     """Add a house with one shop or one front door, and windows on every floor."""
@@ -82,7 +90,9 @@ def build_house(builder: SurfaceBuilder, rng: np.random.Generator, plot: Plot) -
         top = 0.5 + floor * storey + (storey - tall - 0.25) / 2
         for bay in range(bays):
             middle = plot.width * (bay + 0.5) / bays
-            _window(canvas, relief, (middle - wide / 2, top, middle + wide / 2, top + tall), recess, frame, stone)
+            _window(
+                canvas, relief, (middle - wide / 2, top, middle + wide / 2, top + tall), recess, frame, stone
+            )
     if rng.random() < 0.6:
         _band(canvas, relief, plot.height - ground_floor, 0.16, 0.07, stone)
     _band(canvas, relief, 0.0, 0.3, rng.uniform(0.2, 0.34), stone * 1.05)
@@ -99,7 +109,12 @@ def build_house(builder: SurfaceBuilder, rng: np.random.Generator, plot: Plot) -
         for bay in range(bays):
             middle = plot.width * (bay + 0.5) / bays
             if bay == bay_of_door:
-                opening = (middle - door_width / 2, street_level - 2.35, middle + door_width / 2, street_level)
+                opening = (
+                    middle - door_width / 2,
+                    street_level - 2.35,
+                    middle + door_width / 2,
+                    street_level,
+                )
                 _door(canvas, relief, opening, paint, stone, plot)
                 _step(builder, rng, plot, middle, door_width + 0.3)
             else:
@@ -109,8 +124,7 @@ def build_house(builder: SurfaceBuilder, rng: np.random.Generator, plot: Plot) -
     _downpipe(canvas, relief, rng, plot)
 
     texture = builder.texture(textures.to_uint8(canvas.image))
-    top_left = plot.foot + [0.0, 0.0, plot.height]
-    relief.emit(builder, texture, top_left, plot.right, plot.ppm)
+    relief.emit(builder, texture, plot.top_left, plot.right, plot.ppm)
     _roof(builder, rng, plot)
 
 
@@ -129,15 +143,15 @@ def build_wall(builder: SurfaceBuilder, rng: np.random.Generator, plot: Plot) ->
         x += w + rng.uniform(0.02, 0.25)
     painting.graffiti(canvas, (0.3, plot.height - 0.8, plot.width * 0.6, plot.height - 0.3))
     texture = builder.texture(textures.to_uint8(canvas.image))
-    relief.emit(builder, texture, plot.foot + [0.0, 0.0, plot.height], plot.right, plot.ppm)
+    relief.emit(builder, texture, plot.top_left, plot.right, plot.ppm)
     back = -0.4 * plot.outward
-    builder.facet(texture, plot.foot + [0, 0, plot.height] + back, plot.width * plot.right, -back, (0, 4, 200, 20))
+    builder.facet(texture, plot.top_left + back, plot.width * plot.right, -back, (0, 4, 200, 20))
     bark = builder.texture(textures.to_uint8(textures.wood(rng, 240, 120, 90.0, (98, 80, 62))))
     trunk = plot.foot + 0.5 * plot.width * plot.right - 1.8 * plot.outward
     builder.lathe(bark, trunk, [(0.12, 4.6), (0.2, 0.0)], 10)
     crown = [foliage(builder, rng, 180.0) for _ in range(2)]
     for index in range(22):
-        place = trunk + [*rng.normal(0, 0.62, 2), rng.uniform(2.9, 5.0)]
+        place = trunk + np.array([*rng.normal(0, 0.62, 2), rng.uniform(2.9, 5.0)])
         bush(builder, rng, crown[index % 2], place, rng.uniform(0.45, 0.8))
 
 
@@ -147,19 +161,18 @@ def foliage(builder: SurfaceBuilder, rng: np.random.Generator, ppm: float = 220.
     return builder.texture(textures.to_uint8(textures.leaves(rng, 200, 400, ppm, colour)))
 
 
-def bush(builder: SurfaceBuilder, rng: np.random.Generator, texture: int, base: Floats, radius: float) -> None:
+def bush(
+    builder: SurfaceBuilder, rng: np.random.Generator, texture: int, base: Floats, radius: float
+) -> None:
     """Add an irregular ball of foliage standing on `base`."""
     polar, azimuth = np.linspace(0.02, np.pi - 0.02, 8), np.linspace(0, 2 * np.pi, 12) + rng.uniform(0, 6)
     reach = radius * rng.uniform(0.82, 1.18, (len(polar), len(azimuth)))
     reach[:, -1] = reach[:, 0]
     reach[0], reach[-1] = radius, radius
+    around = np.column_stack([np.cos(azimuth), np.sin(azimuth), np.zeros(len(azimuth))])
+    middle, up = base + np.array([0.0, 0.0, 0.9 * radius]), np.array([0.0, 0.0, 1.0])
     rings = [
-        base
-        + [0.0, 0.0, 0.9 * radius]
-        + np.column_stack(
-            [r * np.sin(p) * np.cos(azimuth), r * np.sin(p) * np.sin(azimuth), r * np.full(len(r), np.cos(p))]
-        )
-        for p, r in zip(polar, reach, strict=True)
+        middle + r[:, None] * (np.sin(p) * around + np.cos(p) * up) for p, r in zip(polar, reach, strict=True)
     ]
     builder.rings(texture, rings)
 
@@ -184,7 +197,9 @@ def _band(canvas: Canvas, relief: Relief, y: float, height: float, depth: float,
     canvas.fill((0.0, y, relief.width, y + height), colour, 7.0)
     teeth = canvas.view((0.0, y + 0.6 * height, relief.width, y + 0.8 * height))
     pitch = max(int(0.11 * canvas.ppm), 2)
-    teeth *= np.where(np.arange(teeth.shape[1]) % pitch < pitch // 2, 0.72, 1.0)[None, :, None].astype(np.float32)
+    teeth *= np.where(np.arange(teeth.shape[1]) % pitch < pitch // 2, 0.72, 1.0)[None, :, None].astype(
+        np.float32
+    )
     relief.add(0.0, y, relief.width, y + height, depth)
 
 
@@ -205,8 +220,8 @@ def _window(
     bar, edge = 0.045, 0.07
     rows = [y0 + edge, y0 + edge + (y1 - y0 - 2 * edge) * float(canvas.rng.uniform(0.3, 0.5)), y1 - edge]
     columns = np.linspace(x0 + edge, x1 - edge, panes + 1)
-    for top, bottom in zip(rows, rows[1:], strict=False):
-        for left, right in zip(columns, columns[1:], strict=False):
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
             pane = (left + bar / 2, top + bar / 2, right - bar / 2, bottom - bar / 2)
             painting.window_pane(canvas, pane)
             relief.add(*pane, recess)
@@ -223,7 +238,11 @@ def _door(
     plot: Plot,
 ) -> None:
     x0, y0, x1, y1 = opening
-    for jamb in ((x0 - 0.17, y0 - 0.2, x0, y1), (x1, y0 - 0.2, x1 + 0.17, y1), (x0 - 0.17, y0 - 0.2, x1 + 0.17, y0)):
+    for jamb in (
+        (x0 - 0.17, y0 - 0.2, x0, y1),
+        (x1, y0 - 0.2, x1 + 0.17, y1),
+        (x0 - 0.17, y0 - 0.2, x1 + 0.17, y0),
+    ):
         canvas.fill(jamb, stone, 8.0)
         relief.add(*jamb, 0.06)
     relief.add(x0 - 0.25, y0 - 0.3, x1 + 0.25, y0 - 0.2, 0.24)
@@ -264,7 +283,7 @@ def _shop(canvas: Canvas, relief: Relief, top: float, door_width: float, paint: 
     relief.add(*opening, -0.4)
     panes = max(round((glass[1] - glass[0]) / 1.1), 1)
     edges = np.linspace(*glass, panes + 1)
-    for left, right in zip(edges, edges[1:], strict=False):
+    for left, right in pairwise(edges):
         pane = (left + 0.04, top + 0.62, right - 0.04, bottom - 0.6)
         painting.shop_window(canvas, pane)
         relief.add(*pane, -0.1)
@@ -305,7 +324,7 @@ def _roof(builder: SurfaceBuilder, rng: np.random.Generator, plot: Plot) -> None
     builder.facet(builder.texture(textures.to_uint8(tile)), eaves - fall, plot.width * plot.right, fall)
     gable = textures.brick(rng, round((plot.height + rise) * ppm), round(run * ppm), ppm, _pick(rng, _BRICKS))
     texture = builder.texture(textures.to_uint8(gable))
-    top_left, climb = plot.foot + plot.height * up, run * back + rise * up
+    top_left, climb = plot.top_left, run * back + rise * up
     # Sheared like the wall itself, the texture keeps its courses level.
     wide, high, rest = run * ppm, plot.height * ppm, rise * ppm
     builder.facet(texture, top_left + climb, -climb, -plot.height * up, (0.0, 0.0, wide, rest, 0.0, high))
@@ -313,7 +332,9 @@ def _roof(builder: SurfaceBuilder, rng: np.random.Generator, plot: Plot) -> None
     builder.facet(texture, right_end, climb, -plot.height * up, (0.0, rest, wide, -rest, 0.0, high))
     # The rear closes the house, so that no light comes in from behind.
     rear = top_left + climb
-    builder.facet(texture, rear + plot.width * plot.right, -plot.width * plot.right, -(plot.height + rise) * up)
+    builder.facet(
+        texture, rear + plot.width * plot.right, -plot.width * plot.right, -(plot.height + rise) * up
+    )
     stack = builder.texture(textures.to_uint8(textures.brick(rng, 110, 90, 90.0, _pick(rng, _BRICKS))))
     where = rear + rng.uniform(0.15, 0.85) * plot.width * plot.right - 0.5 * up
     axes = np.array([plot.right, -plot.outward, up])

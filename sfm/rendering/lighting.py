@@ -75,7 +75,7 @@ def bake(surfaces: Surfaces, scene: Any, sun: Sun, seed: int = 0) -> LightMap:
 
 
 def _pack(sizes: NDArray[np.intp]) -> tuple[NDArray[np.intp], int]:
-    """Place (width, height) pictures on shelves, tallest first; returns their corners and the total height."""
+    """Place (width, height) pictures on shelves, tallest first; returns corners and total height."""
     first = np.zeros_like(sizes)
     x = y = shelf = 0
     for i in np.argsort(-sizes[:, 1], kind="stable"):
@@ -103,7 +103,7 @@ def _positions(
     column: NDArray[np.intp],
     row: NDArray[np.intp],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return where light is computed, a little off the surface and away from its edges, and the normals, (T, 3)."""
+    """Return where light is computed, a little off the surface and its edges, and the normals, (T, 3)."""
     ab = np.stack([column, row], axis=1) / (sizes[facet] - 1)
     margin = np.clip(0.02 / np.maximum(lengths, 1e-6), 0, 0.3)[facet]
     ab = margin + ab * (1 - 2 * margin)
@@ -127,7 +127,7 @@ def _light(
         free = ~_occluded(scene, position[lit], np.broadcast_to(towards + offset, (len(lit), 3)))
         light[lit] += (free * facing[lit] / len(jitter))[:, None] * np.asarray(sun.colour, np.float32)
     for direction in _sphere(_SKY_DIRECTIONS):
-        # One fixed set of directions on the sphere, mirrored to the side the facet looks to, weighted by the cosine.
+        # The same directions for all, mirrored to the side the facet looks to and weighted by the cosine.
         cosine = normal @ direction
         rays = np.where(cosine[:, None] < 0, -direction, direction).astype(np.float32)
         upward = np.clip(0.5 + 0.5 * rays[:, 2:], 0, 1)
@@ -140,7 +140,7 @@ def _light(
 
 
 def _sphere(count: int) -> NDArray[np.float32]:
-    """Return `count` directions spread evenly over the half sphere z > 0 (a Fibonacci lattice), (count, 3)."""
+    """Return directions spread evenly over the half sphere z > 0, (count, 3): a Fibonacci lattice."""
     k = np.arange(count) + 0.5
     z = k / count
     turn = np.pi * (1 + 5**0.5) * k

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
@@ -19,12 +18,14 @@ from sfm.rendering.textures import Colour, Image
 Rectangle = tuple[float, float, float, float]
 
 _SHOPS = (
-    "BAKERY", "BOOKS & MAPS", "Café Lumen", "RADIO REPAIR", "Tailor", "GREENGROCER", "Bicycles", "PHOTO STUDIO",
-    "The Plumb Line", "Hardware", "WATCHMAKER", "Tea Rooms", "PRINTER", "Florist", "Optician", "CHEMIST",
+    "BAKERY", "BOOKS & MAPS", "Café Lumen", "RADIO REPAIR", "Tailor", "GREENGROCER", "Bicycles",
+    "PHOTO STUDIO", "The Plumb Line", "Hardware", "WATCHMAKER", "Tea Rooms", "PRINTER", "Florist", "Optician",
+    "CHEMIST",
 )  # fmt: skip
 _WORDS = (
-    "concert", "market", "SALE", "tonight", "open", "lost cat", "theatre", "June", "free", "jazz", "museum", "fair",
-    "circus", "vote", "yoga", "new", "lecture", "to let", "film", "piano", "dance", "no parking", "garden", "ferry",
+    "concert", "market", "SALE", "tonight", "open", "lost cat", "theatre", "June", "free", "jazz", "museum",
+    "fair", "circus", "vote", "yoga", "new", "lecture", "to let", "film", "piano", "dance", "no parking",
+    "garden", "ferry",
 )  # fmt: skip
 
 
@@ -49,14 +50,8 @@ class Canvas:
         """Paint a rectangle with a slightly uneven colour."""
         target = self.view(rectangle)
         if target.size:
-            noise = textures.fractal_noise(self.rng, *target.shape[:2], 0.2 * self.ppm, 5, 0.8)
+            noise = textures.fractal_noise(self.rng, target.shape[0], target.shape[1], 0.2 * self.ppm, 5, 0.8)
             target[:] = np.asarray(colour, np.float32) + grain * noise[..., None]
-
-    def paste(self, rectangle: Rectangle, picture: Image) -> None:
-        """Scale a picture into a rectangle."""
-        target = self.view(rectangle)
-        if target.size:
-            target[:] = cv2.resize(picture, target.shape[1::-1], interpolation=cv2.INTER_AREA)
 
 
 def lettering(text: str, height_px: int, ink: Colour, ground: Image) -> None:
@@ -95,7 +90,9 @@ def poster(rng: np.random.Generator, height: int, width: int) -> Image:
     y = 0.68 * height
     while y < 0.95 * height:
         line = slice(int(y), int(y + rng.uniform(0.05, 0.09) * height))
-        lettering(" ".join(rng.choice(_WORDS, int(rng.integers(2, 5)))), int(0.055 * height), ink, image[line])
+        lettering(
+            " ".join(rng.choice(_WORDS, int(rng.integers(2, 5)))), int(0.055 * height), ink, image[line]
+        )
         y += 0.075 * height
     image = textures.weathered(rng, image, height * 0.7, 1.2)
     return image + textures.fractal_noise(rng, height, width, 0.05 * height, 3)[..., None] * np.float32(4)
@@ -118,8 +115,8 @@ def graffiti(canvas: Canvas, rectangle: Rectangle) -> None:
     kernel = np.hanning(41) / np.hanning(41).sum()
     smooth = np.column_stack([np.convolve(smooth[:, k], kernel, "valid") for k in (0, 1)])
     colour = tuple(rng.uniform(10, 220, 3).tolist())
-    points = (smooth * canvas.ppm).astype(np.int32)[None]
-    cv2.polylines(canvas.image, points, False, colour, max(int(0.035 * canvas.ppm), 1), cv2.LINE_AA)
+    points = (smooth * canvas.ppm).astype(np.int32)
+    cv2.polylines(canvas.image, [points], False, colour, max(int(0.035 * canvas.ppm), 1), cv2.LINE_AA)
 
 
 def window_pane(canvas: Canvas, rectangle: Rectangle) -> None:
@@ -137,7 +134,10 @@ def window_pane(canvas: Canvas, rectangle: Rectangle) -> None:
     if kind < 0.45:
         folds = textures.fractal_noise(rng, 1, width, 0.09 * canvas.ppm, 3)[0][None, :, None] * 22
         share = rng.uniform(0.15, 0.33)
-        for part in (slice(0, int(share * width)), slice(width - int(share * rng.uniform(0.5, 1.3) * width), width)):
+        for part in (
+            slice(0, int(share * width)),
+            slice(width - int(share * rng.uniform(0.5, 1.3) * width), width),
+        ):
             target[:, part] = (cloth + folds[:, part]) * shade
     elif kind < 0.7:
         drop = int(rng.uniform(0.2, 0.75) * height)

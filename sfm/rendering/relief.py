@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,9 @@ class Relief:
             depth[np.ix_((y > y0) & (y < y1), (x > x0) & (x < x1))] = d
         return xs, ys, depth
 
-    def emit(self, builder: SurfaceBuilder, texture: int, top_left: Floats, right: Floats, ppm: float) -> None:
+    def emit(
+        self, builder: SurfaceBuilder, texture: int, top_left: Floats, right: Floats, ppm: float
+    ) -> None:
         """Add the relief's facets: fronts, and the walls wherever depth changes.
 
         Parameters
@@ -93,5 +96,5 @@ def _runs(values: NDArray[Any]) -> list[tuple[int, int, int]]:
     runs = []
     for r, row in enumerate(values):
         cuts = [0, *(np.flatnonzero(np.diff(row)) + 1), len(row)]
-        runs += [(r, int(a), int(b)) for a, b in zip(cuts, cuts[1:], strict=False)]
+        runs += [(r, int(a), int(b)) for a, b in pairwise(cuts)]
     return runs

@@ -1,8 +1,8 @@
 """Views of a scene through an exact camera model, by ray casting.
 
-Every ray is made by `Camera.normalize`, so distortion is exact and pixel centres are integers. Colours are
-averaged over a regular grid of rays inside the pixel, each looking up a mip-mapped texture (Williams, SIGGRAPH
-1983), in linear light.
+Every ray is made by `Camera.normalize`, so distortion is exact and pixel centres are integers. One ray
+through the pixel's centre looks up a mip-mapped texture (Williams, SIGGRAPH 1983); where surfaces meet, the
+colours of a regular grid of rays inside the pixel are averaged, in linear light.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Renderer:
         self._mips = [surfaces.atlas]
         while len(self._mips) < MIP_LEVELS:
             height, width = self._mips[-1].shape[:2]
-            self._mips.append(cv2.resize(self._mips[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA))
+            self._mips.append(
+                cv2.resize(self._mips[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+            )
         normals = surfaces.normals
         offsets = np.einsum("ij,ij->i", normals, surfaces.origin)
         self._planes = np.column_stack([normals, offsets]).astype(np.float32)
@@ -69,7 +71,7 @@ class Renderer:
         camera: Camera,
         cam_from_world: Pose,
         *,
-        supersampling: int = 3,
+        supersampling: int = 2,
         noise: float = 1.2,
         seed: int = 0,
     ) -> NDArray[np.uint8]:
@@ -82,7 +84,7 @@ class Renderer:
         cam_from_world
             Pose.
         supersampling
-            Rays per pixel along x and along y where surfaces meet; elsewhere one ray through the centre is enough.
+            Rays per pixel along x and along y where surfaces meet.
         noise
             Standard deviation of the sensor's noise in grey levels.
         seed
@@ -97,7 +99,7 @@ class Renderer:
             steps = (np.arange(supersampling) + 0.5) / supersampling - 0.5
             total = np.zeros((len(where), 3), np.float32)
             for dx, dy in np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2):
-                directions = _homogeneous(camera.normalize(pixels + (dx, dy)))
+                directions = _homogeneous(camera.normalize(pixels + np.array([dx, dy])))
                 total += self._radiance(_to_world(directions, cam_from_world), camera.focal_px)[0]
             linear[where] = total / supersampling**2
         encoded = 255 * _tone(linear.reshape(camera.height, camera.width, 3))
@@ -106,7 +108,7 @@ class Renderer:
         return np.clip(encoded + 0.5, 0, 255).astype(np.uint8)
 
     def depth(self, camera: Camera, cam_from_world: Pose) -> NDArray[np.float32]:
-        """Return what the pixels' centres see: (H, W) float32, z in the camera's frame in metres, inf for the sky."""
+        """Return z in the camera's frame of what the pixels' centres see, (H, W), metres; inf for the sky."""
         rays = _to_world(_directions(camera), cam_from_world)
         return self._cast(rays)["t_hit"].numpy().reshape(camera.height, camera.width)
 
@@ -116,7 +118,7 @@ class Renderer:
     def _radiance(
         self, rays: NDArray[np.float32], focal_px: float
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-        """Return the linear colours (N, 3) that rays see, one pixel wide, and the facets they hit (N,), -1 for none."""
+        """Return the linear colours (N, 3) that rays see and the facets they hit (N,), -1 for the sky."""
         answer = self._cast(rays)
         distance = answer["t_hit"].numpy()
         seen = np.isfinite(distance)
@@ -135,7 +137,7 @@ class Renderer:
         direction = rays[hit, 3:]
         squared_length = np.einsum("ij,ij->i", direction, direction)
         facing = np.abs(np.einsum("ij,ij->i", self._planes[facet, :3], direction))
-        # The geometric mean of the footprint's two widths: a slanted surface stretches it in one direction only.
+        # The geometric mean of the footprint's two widths: a slant stretches it in one direction only.
         width = distance[hit] / focal_px * (squared_length**0.25 / np.sqrt(np.maximum(facing, 1e-3)))
         level = np.log2(np.maximum(look[:, 10] * width * _SHARPNESS, 1))
         light = _sample(self._light, look[:, 6:8] + ab * look[:, 8:10])
@@ -192,14 +194,18 @@ def _edges(planes: NDArray[np.float32], facets: NDArray[np.intp]) -> NDArray[np.
 
 
 def sky(directions: NDArray[np.float32], sun: Floats) -> NDArray[np.float32]:
-    """Return the (N, 3) linear colour of the sky in (N, 3) directions: bluer above, hazy at the horizon and the sun."""
+    """Return the sky's linear colour (N, 3) in (N, 3) directions: hazy below, brighter at the sun."""
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     height = np.clip(unit[:, 2:], 0, 1) ** 0.6
     colour = (1 - height) * [0.86, 0.88, 0.9] + height * [0.25, 0.45, 0.82]
     glow = np.clip(unit @ sun, 0, 1)[:, None] ** 8
     # Thin clouds: a few soft waves on a plane high above.
     x, y = (unit[:, :2] / np.maximum(unit[:, 2:], 0.08)).T
-    cloud = np.sin(1.3 * x + 0.7 * np.sin(1.9 * y)) + np.sin(2.1 * y - 0.9 * np.sin(2.7 * x + 1)) + 0.6 * np.sin(4.3 * x + 3.1 * y)
+    cloud = (
+        np.sin(1.3 * x + 0.7 * np.sin(1.9 * y))
+        + np.sin(2.1 * y - 0.9 * np.sin(2.7 * x + 1))
+        + 0.6 * np.sin(4.3 * x + 3.1 * y)
+    )
     cover = np.clip(0.25 * cloud + 0.1, 0, 0.7)[:, None]
     return ((1 - cover) * colour + cover * 0.95 + 0.15 * glow).astype(np.float32)
 
@@ -215,10 +221,10 @@ def _sample(pixels: NDArray[Any], xy: NDArray[np.float32]) -> NDArray[np.float32
 
 
 def _linear(encoded: NDArray[np.float32]) -> NDArray[np.float32]:
-    return (encoded / 255) ** np.float32(_GAMMA)
+    return np.power(encoded / np.float32(255), np.float32(_GAMMA), dtype=np.float32)
 
 
 def _tone(linear: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return display values: a gamma curve with a soft shoulder instead of clipped highlights."""
     shoulder = linear * (1 + linear / 4) / (1 + linear)
-    return np.clip(shoulder * 1.25, 0, 1) ** np.float32(1 / _GAMMA)
+    return np.power(np.clip(shoulder * 1.25, 0, 1), np.float32(1 / _GAMMA), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The plan of a small curved street: terraces on both sides, pavements, setts, clutter and a house at its end.
+"""The plan of a small curved street: terraces, pavements, setts, clutter and a house at its end.
 
 World axes: z up, the street starts at the origin along +x and bends to the left. Units are metres.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,15 @@ def _ground(rng: np.random.Generator) -> SurfaceBuilder:
     for side in (1, -1):
         paving = textures.slabs(rng, round((reach - KERB) * ppm), columns, ppm)
         kerb = textures.brick(
-            rng, round(0.15 * ppm), columns, ppm, [(164, 158, 150), (146, 140, 134)], (90, 86, 80), (0.9, 0.6), 9.0, 0.2
+            rng,
+            round(0.15 * ppm),
+            columns,
+            ppm,
+            [(164, 158, 150), (146, 140, 134)],
+            (90, 86, 80),
+            (0.9, 0.6),
+            9.0,
+            0.2,
         )
         paving[-len(kerb) :] = kerb
         outer, inner = (reach, KERB) if side > 0 else (-KERB, -reach)
@@ -121,7 +130,7 @@ def _ground(rng: np.random.Generator) -> SurfaceBuilder:
     stations = np.linspace(FIRST, LAST, round(length) + 1)
     for t0, z0, t1, z1, image in lay:
         texture = builder.texture(textures.to_uint8(image))
-        for s0, s1 in zip(stations, stations[1:], strict=False):
+        for s0, s1 in pairwise(stations):
             corner, after = on_street(s0, t0, z0), on_street(s1, t0, z0)
             window = ((s0 - FIRST) * ppm, 0.0, (s1 - s0) * ppm, image.shape[0])
             builder.facet(
@@ -148,8 +157,15 @@ def _dress_road(canvas: Canvas, length: float) -> None:
     for _ in range(int(length * width * 4)):
         textures.spot(rng, canvas.image, canvas.ppm, (0.01, 0.06))
     for _ in range(int(length * 2)):
-        x, y = rng.uniform(0, length), rng.choice([rng.uniform(0, 0.5), rng.uniform(width - 0.5, width - 0.1)])
-        canvas.fill((x, y, x + rng.uniform(0.04, 0.14), y + rng.uniform(0.03, 0.1)), rng.uniform(70, 225) + rng.uniform(-30, 30, 3), 20.0)
+        x, y = (
+            rng.uniform(0, length),
+            rng.choice([rng.uniform(0, 0.5), rng.uniform(width - 0.5, width - 0.1)]),
+        )
+        canvas.fill(
+            (x, y, x + rng.uniform(0.04, 0.14), y + rng.uniform(0.03, 0.1)),
+            rng.uniform(70, 225) + rng.uniform(-30, 30, 3),
+            20.0,
+        )
 
 
 def _furnish(rng: np.random.Generator) -> SurfaceBuilder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -23,9 +24,9 @@ _ATLAS_WIDTH = 8192
 class Surfaces:
     """Four-cornered facets with one texture atlas.
 
-    A facet has the corners `origin`, `origin + side_a`, `opposite` and `origin + side_b`, which are (0, 0), (1, 0),
-    (1, 1) and (0, 1) in its coordinates (a, b). Seen from outside, a runs to the right and b runs down, so that
-    the outward normal is `side_b x side_a`.
+    A facet has the corners `origin`, `origin + side_a`, `opposite` and `origin + side_b`; in its coordinates
+    (a, b) they are (0, 0), (1, 0), (1, 1) and (0, 1). Seen from outside, a runs to the right and b runs down,
+    so that the outward normal is `side_b x side_a`.
 
     Attributes
     ----------
@@ -65,7 +66,7 @@ class Surfaces:
 
     @property
     def triangles(self) -> tuple[NDArray[np.float32], NDArray[np.uint32]]:
-        """Vertices (4Q, 3) and indices (2Q, 3): facet q is the triangles 2q and 2q + 1 (see `facet_coordinates`)."""
+        """Vertices (4Q, 3) and indices (2Q, 3); facet q is the triangles 2q and 2q + 1."""
         a, b = self.side_a, self.side_b
         corners = np.stack([self.origin, self.origin + a, self.opposite, self.origin + b], axis=1)
         first = 4 * np.arange(len(self), dtype=np.uint32)[:, None, None]
@@ -139,7 +140,9 @@ class SurfaceBuilder:
         self.facet(texture, corner[-1, 1], -d, -h)
         self.facet(texture, corner[-1, 1], w, -d)
 
-    def lathe(self, texture: int, base: Floats, profile: Sequence[tuple[float, float]], sides: int = 12) -> None:
+    def lathe(
+        self, texture: int, base: Floats, profile: Sequence[tuple[float, float]], sides: int = 12
+    ) -> None:
         """Add a surface of revolution around the vertical through `base`.
 
         `profile` lists (radius, height) in metres from the top down.
@@ -153,7 +156,7 @@ class SurfaceBuilder:
         pixels = self._textures[texture]
         count = len(rings[0])
         xs, ys = np.linspace(0, pixels.shape[1], count), np.linspace(0, pixels.shape[0], len(rings))
-        for j, (upper, lower) in enumerate(zip(rings, rings[1:], strict=False)):
+        for j, (upper, lower) in enumerate(pairwise(rings)):
             for k in range(count - 1):
                 window = (xs[k], ys[j], xs[k + 1] - xs[k], ys[j + 1] - ys[j])
                 side_a, side_b = upper[k + 1] - upper[k], lower[k] - upper[k]
@@ -175,12 +178,14 @@ class SurfaceBuilder:
         numbers = np.array([number for number, _ in self._facets])
         table = np.array([values for _, values in self._facets])
         offset = np.array(places, np.float64)[numbers] + _GUTTER
-        origin, side_a, side_b, opposite, place, along_a, along_b = np.split(table, [3, 6, 9, 12, 14, 16], axis=1)
+        origin, side_a, side_b, opposite, place, along_a, along_b = np.split(
+            table, [3, 6, 9, 12, 14, 16], axis=1
+        )
         return Surfaces(origin, side_a, side_b, opposite, place + offset, along_a, along_b, atlas)
 
 
 def _pack(sizes: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], int]:
-    """Place rectangles of (width, height) and their gutters on shelves, tallest first; returns corners and height.
+    """Place (width, height) rectangles with gutters on shelves, tallest first; returns corners and height.
 
     Corners are multiples of the gutter, so that the texels of all mip levels fall inside one texture.
     """

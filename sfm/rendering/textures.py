@@ -7,14 +7,13 @@ detail at all scales: blobs from centimetres to metres, never the same twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
-Colour = Sequence[float]
+Colour = Sequence[float] | NDArray[np.floating]
 
 
 def to_uint8(image: Image) -> NDArray[np.uint8]:
@@ -25,7 +24,7 @@ def to_uint8(image: Image) -> NDArray[np.uint8]:
 def fractal_noise(
     rng: np.random.Generator, height: int, width: int, coarse_px: float, octaves: int = 5, gain: float = 0.6
 ) -> Image:
-    """Return (height, width) noise of about unit standard deviation; the first octave's blobs are `coarse_px` wide.
+    """Return (height, width) noise of about unit standard deviation, its largest blobs `coarse_px` wide.
 
     Value noise summed over octaves of half the size and `gain` times the strength (Perlin, SIGGRAPH 1985, in
     its simplest form).
@@ -130,7 +129,10 @@ def plaster(rng: np.random.Generator, height: int, width: int, ppm: float, colou
     image += (fractal_noise(rng, height, width, 0.12 * ppm, 6, 0.85) * 7)[..., None]
     flakes = fractal_noise(rng, height, width, 0.45 * ppm, 5, 0.55)
     bare = np.clip((flakes - 1.75) * 6, 0, 1)[..., None]
-    under = np.array([158, 120, 98], np.float32) + fractal_noise(rng, height, width, 0.05 * ppm, 4)[..., None] * 14
+    under = (
+        np.array([158, 120, 98], np.float32)
+        + fractal_noise(rng, height, width, 0.05 * ppm, 4)[..., None] * 14
+    )
     image += bare * (under - image)
     for _ in range(int(height * width / ppm**2 / 2.5) + 1):
         _crack(rng, image, ppm)
@@ -141,9 +143,9 @@ def _crack(rng: np.random.Generator, image: Image, ppm: float) -> None:
     steps = rng.normal(0, 0.05 * ppm, (int(rng.integers(8, 26)), 2)) + rng.normal(0, 0.04 * ppm, 2)
     points = np.cumsum(steps, axis=0) + rng.uniform(0, 1, 2) * image.shape[1::-1]
     tone = float(rng.uniform(0.45, 0.75))
-    where = points.round().astype(np.int32)[None]
+    where = points.round().astype(np.int32)
     colour = tuple(float(c) for c in image.mean((0, 1)) * tone)
-    cv2.polylines(image, where, False, colour, int(rng.integers(1, 3)), cv2.LINE_AA)
+    cv2.polylines(image, [where], False, colour, int(rng.integers(1, 3)), cv2.LINE_AA)
 
 
 def weathered(rng: np.random.Generator, image: Image, ppm: float, strength: float = 1.0) -> Image:
@@ -151,7 +153,9 @@ def weathered(rng: np.random.Generator, image: Image, ppm: float, strength: floa
     height, width = image.shape[:2]
     stains = fractal_noise(rng, height, width, 1.1 * ppm, 7, 0.62)
     streaks = cv2.resize(
-        fractal_noise(rng, max(height // 24, 2), width, 0.12 * ppm, 4, 0.7), (width, height), interpolation=cv2.INTER_LINEAR
+        fractal_noise(rng, max(height // 24, 2), width, 0.12 * ppm, 4, 0.7),
+        (width, height),
+        interpolation=cv2.INTER_LINEAR,
     )
     factor = 1 + np.float32(strength) * (0.075 * stains + 0.03 * streaks)
     return image * np.clip(factor, 0.5, 1.3)[..., None]
@@ -181,7 +185,9 @@ def spot(rng: np.random.Generator, image: Image, ppm: float, radius: tuple[float
     cv2.ellipse(image, centre, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA)
 
 
-def wood(rng: np.random.Generator, height: int, width: int, ppm: float, colour: Colour, plank: float = 0.14) -> Image:
+def wood(
+    rng: np.random.Generator, height: int, width: int, ppm: float, colour: Colour, plank: float = 0.14
+) -> Image:
     """Paint horizontal planks with grain and nails."""
     rows = (np.arange(height) / (plank * ppm)).astype(np.intp)
     tone = rng.normal(0, 11, (rows[-1] + 1, 1, 3)) * 0.3 + rng.normal(0, 12, (rows[-1] + 1, 1, 1))
@@ -210,7 +216,9 @@ def leaves(rng: np.random.Generator, height: int, width: int, ppm: float, colour
     image = np.full((height, width, 3), np.asarray(colour) * 0.35, np.float32)
     count = int(height * width / ppm**2 * 1100)
     flower = rng.uniform(90, 255, 3)
-    tones = np.where(rng.random((count, 1)) < 0.06, flower, np.asarray(colour) * rng.uniform(0.5, 1.5, (count, 1)))
+    tones = np.where(
+        rng.random((count, 1)) < 0.06, flower, np.asarray(colour) * rng.uniform(0.5, 1.5, (count, 1))
+    )
     centres = rng.uniform(0, 1, (count, 2)) * (width, height)
     axes = np.maximum(rng.uniform((0.015, 0.008), (0.04, 0.018), (count, 2)) * ppm, 1)
     turns = rng.uniform(0, 180, count)

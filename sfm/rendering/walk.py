@@ -1,4 +1,4 @@
-"""A walk through the street with a camera: photographs with EXIF, and the truth about where they were taken."""
+"""A walk through the street with a camera: photographs with EXIF, and the truth about where it was."""
 
 from __future__ import annotations
 
@@ -35,8 +35,12 @@ class StreetOptions:
     views: int = option(20, "Number of photographs along the walk.", minimum=2, maximum=200)
     width: int = option(1024, "Width of the photographs in pixels.", minimum=16, maximum=8192)
     height: int = option(768, "Height of the photographs in pixels.", minimum=16, maximum=8192)
-    focal_35mm: int = option(26, "Focal length as the 35 mm equivalent in millimetres.", minimum=10, maximum=200)
-    radial: float = option(-0.03, "First radial distortion coefficient of the lens.", minimum=-0.2, maximum=0.2)
+    focal_35mm: int = option(
+        26, "Focal length as the 35 mm equivalent in millimetres.", minimum=10, maximum=200
+    )
+    radial: float = option(
+        -0.03, "First radial distortion coefficient of the lens.", minimum=-0.2, maximum=0.2
+    )
     seed: int = option(0, "Another seed gives another street.", minimum=0)
 
 
@@ -67,23 +71,26 @@ def camera_of(options: StreetOptions) -> Camera:
     focal_px = options.focal_35mm / _FILM_DIAGONAL_MM * float(np.hypot(options.width, options.height))
     middle = ((options.width - 1) / 2, (options.height - 1) / 2)
     if options.radial == 0:
-        return Camera("SIMPLE_PINHOLE", options.width, options.height, (focal_px, *middle), focal_is_known=True)
+        return Camera(
+            "SIMPLE_PINHOLE", options.width, options.height, (focal_px, *middle), focal_is_known=True
+        )
     params = (focal_px, *middle, options.radial)
     return Camera("SIMPLE_RADIAL", options.width, options.height, params, focal_is_known=True)
 
 
 def walk(views: int) -> list[Pose]:
-    """Return the poses of a walk up the street, from its right side to its left, looking at the far side.
+    """Return the poses of a walk up the street, from its right side to its left and back to the middle.
 
-    The camera is held as by a person: at eye level, never quite straight.
+    The camera is held as by a person: at eye level, never quite straight, looking across the street.
     """
     return [_pose(i / max(views - 1, 1)) for i in range(views)]
 
 
 def _pose(t: float) -> Pose:
     along = -1.5 + 14.0 * t
-    center = on_street(along, -1.15 * np.cos(np.pi * t), 1.6 + 0.06 * np.sin(9 * t))
-    yaw = heading_at(along) + np.radians(33) * np.cos(np.pi * t)
+    weave = np.cos(1.5 * np.pi * t)
+    center = on_street(along, -1.5 * weave, 1.6 + 0.06 * np.sin(9 * t))
+    yaw = heading_at(along) + np.radians(28) * weave
     pitch, roll = np.radians(5 + 2 * np.sin(7 * t)), np.radians(1.5 * np.sin(11 * t))
     # Camera axes in the world: x to the right, y down, z ahead.
     world_from_level = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
@@ -96,8 +103,8 @@ def render_street(
 ) -> RenderedScene:
     """Render the demo scene into `out/images` and its truth into `out/ground_truth`.
 
-    The same options give the same scene. Raises `WorkError` if Open3D cannot be imported or the disk is full and
-    `InputError` if nothing may be written.
+    The same options give the same scene. Raises `WorkError` if Open3D cannot be imported or the disk is full,
+    and `InputError` if nothing may be written.
     """
     from sfm.mapping.colmap_io import write_map
     from sfm.mapping.sparse_map import MapImage, SparseMap
@@ -123,7 +130,9 @@ def render_street(
         for _ in pool.map(shoot, range(options.views)):
             step.advance()
 
-    registered = {i: MapImage(name, 1, pose) for i, (name, pose) in enumerate(zip(names, poses, strict=True), 1)}
+    registered = {
+        i: MapImage(name, 1, pose) for i, (name, pose) in enumerate(zip(names, poses, strict=True), 1)
+    }
     write_map(SparseMap({1: camera}, registered), out / "ground_truth", text=True)
     return RenderedScene(images, out / "ground_truth", camera, dict(zip(names, poses, strict=True)))
 
