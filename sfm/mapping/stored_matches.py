@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class StoredMatches(Mapping[tuple[str, str], NDArray[np.uint32]]):
     def __len__(self) -> int:
         return len(self._pair_ids)
 
-    def _rows(self, query: str, *values: int) -> list[tuple]:  # type: ignore[type-arg]
+    def _rows(self, query: str, *values: int) -> list[tuple[Any, ...]]:
         try:
             # `mode=ro` neither makes a missing file nor waits for one who writes.
             connection = sqlite3.connect(f"{self._database.resolve().as_uri()}?mode=ro", uri=True)
