@@ -1,0 +1,433 @@
+"""Descriptors on pairs of photographs whose true relation is known: how many matches are right.
+
+The same keypoints are described by every descriptor and matched as mutual nearest neighbours, so that
+nothing but the descriptor makes a difference.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm.errors import InputError
+from sfm.evaluation.poses import pose_auc
+from sfm.features.descriptor import Descriptor
+from sfm.features.detectors import DetectionOptions, DogDetector
+from sfm.features.keypoints import Keypoints
+from sfm.features.patches import PATCH_SCALE, extract_patches, is_flat
+from sfm.geometry.camera import Camera
+from sfm.geometry.epipolar import (
+    essential_from_pose,
+    fundamental_from_essential,
+    homogeneous,
+    sampson_error_sq,
+)
+from sfm.geometry.five_point import FivePointVerifier
+from sfm.geometry.pose import Pose, angle_between_deg, rotation_angle_deg
+from sfm.geometry.two_view import VerificationOptions
+from sfm.images.gray import GrayImage
+from sfm.matching.mutual import Matches, match_mutual
+
+Floats = NDArray[np.float64]
+
+THRESHOLDS_PX = (1.0, 3.0, 5.0)
+CORRECT_PX = 3.0
+AUC_DEG = (1.0, 5.0, 10.0)
+FAILED_DEG = 180.0
+# Ratios at which a curve of precision is sampled.
+RATIOS = np.round(np.arange(0.60, 1.0001, 0.01), 2)
+
+
+class Truth(ABC):
+    """What is known about a pair."""
+
+    @abstractmethod
+    def errors_px(self, xy1: Floats, xy2: Floats) -> Floats:
+        """Return how far (M, 2) matches are from the truth, (M,) in pixels of the second image."""
+
+
+@dataclass(frozen=True)
+class PlaneTruth(Truth):
+    """The second image is the first one through a homography.
+
+    Attributes
+    ----------
+    H : (3, 3)
+        Maps pixels of the first image to the second; the identity for a fixed camera.
+    """
+
+    H: Floats
+
+    def errors_px(self, xy1: Floats, xy2: Floats) -> Floats:
+        """Return the distances between where the homography takes `xy1` and `xy2`."""
+        mapped = homogeneous(xy1) @ self.H.T
+        errors: Floats = np.linalg.norm(mapped[:, :2] / mapped[:, 2:] - xy2, axis=1)
+        return errors
+
+
+@dataclass(frozen=True)
+class PoseTruth(Truth):
+    """Both cameras and their relative pose are known.
+
+    Attributes
+    ----------
+    camera1, camera2
+        Intrinsics, without distortion.
+    cam2_from_cam1
+        Relative pose.
+    """
+
+    camera1: Camera
+    camera2: Camera
+    cam2_from_cam1: Pose
+
+    def errors_px(self, xy1: Floats, xy2: Floats) -> Floats:
+        """Return Sampson distances under the true fundamental matrix."""
+        E = essential_from_pose(self.cam2_from_cam1)
+        F = fundamental_from_essential(E, self.camera1.matrix, self.camera2.matrix)
+        return np.sqrt(sampson_error_sq(F, xy1, xy2))
+
+    def pose_error_deg(self, xy1: Floats, xy2: Floats) -> float:
+        """Return the error of the relative pose estimated from matches, or 180 if none was found."""
+        verifier = FivePointVerifier(VerificationOptions(verifier="five-point", max_error_px=2.0))
+        estimate = verifier.verify(xy1, xy2, self.camera1, self.camera2).cam2_from_cam1
+        if estimate is None or not np.any(estimate.translation):
+            return FAILED_DEG
+        rotation = rotation_angle_deg(estimate.rotation @ self.cam2_from_cam1.rotation.T)
+        return max(rotation, angle_between_deg(estimate.translation, self.cam2_from_cam1.translation))
+
+
+@dataclass(frozen=True)
+class HandMadeTruth(Truth):
+    """Some correspondences were marked by hand.
+
+    Attributes
+    ----------
+    xy1, xy2 : (M, 2)
+        The marked points.
+    """
+
+    xy1: Floats
+    xy2: Floats
+
+    def errors_px(self, xy1: Floats, xy2: Floats) -> Floats:
+        """Return Sampson distances of the marks under the fundamental matrix of the matches `xy1`, `xy2`."""
+        nothing = np.full(len(self.xy1), np.inf)
+        if len(xy1) < 8:
+            return nothing
+        F, _ = cv2.findFundamentalMat(xy1, xy2, cv2.USAC_MAGSAC, 1.0, 0.9999, 20000)
+        return nothing if F is None or F.shape != (3, 3) else np.sqrt(sampson_error_sq(F, self.xy1, self.xy2))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images of a test.
+
+    Attributes
+    ----------
+    first, second
+        Files.
+    truth
+        How they are related.
+    """
+
+    first: Path
+    second: Path
+    truth: Truth
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A pair matched by one descriptor.
+
+    Attributes
+    ----------
+    pair
+        The pair.
+    matches
+        Mutual nearest neighbours.
+    xy1, xy2 : (M, 2) float64
+        Where the matched keypoints are.
+    num_keypoints
+        Number of keypoints of the image that has fewer.
+    """
+
+    pair: Pair
+    matches: Matches
+    xy1: Floats
+    xy2: Floats
+    num_keypoints: int
+
+    @cached_property
+    def errors_px(self) -> Floats:
+        """Error of every match, (M,)."""
+        return self.pair.truth.errors_px(self.xy1, self.xy2)
+
+
+class DescribedImages:
+    """Keypoints of images, the same for all descriptors, and their descriptors, each computed once.
+
+    Keypoints on flat patches are dropped: no descriptor can tell them apart.
+    """
+
+    def __init__(self, max_keypoints: int) -> None:
+        self._detector = DogDetector(DetectionOptions(max_keypoints=max_keypoints))
+        self._images: dict[Path, tuple[GrayImage, Keypoints]] = {}
+        self._rows: dict[tuple[str, Path], NDArray[np.float32]] = {}
+
+    def keypoints(self, path: Path) -> Keypoints:
+        """Return the keypoints of an image. Raises `InputError` if it cannot be read."""
+        return self._image(path)[1]
+
+    def match(self, pair: Pair, descriptor: Descriptor) -> Matched:
+        """Match a pair."""
+        first, second = self.keypoints(pair.first), self.keypoints(pair.second)
+        matches = match_mutual(
+            self._described(pair.first, descriptor), self._described(pair.second, descriptor)
+        )
+        xy1 = first.xy[matches.index[:, 0]].astype(np.float64)
+        xy2 = second.xy[matches.index[:, 1]].astype(np.float64)
+        return Matched(pair, matches, xy1, xy2, min(len(first), len(second)))
+
+    def _image(self, path: Path) -> tuple[GrayImage, Keypoints]:
+        if path not in self._images:
+            image = GrayImage.of(_read_gray(path))
+            keypoints = self._detector.detect(image)
+            flat = is_flat(extract_patches(image, keypoints, PATCH_SCALE))
+            self._images[path] = image, keypoints.take(~flat)
+        return self._images[path]
+
+    def _described(self, path: Path, descriptor: Descriptor) -> NDArray[np.float32]:
+        key = descriptor.name, path
+        if key not in self._rows:
+            self._rows[key] = descriptor.describe(*self._image(path))
+        return self._rows[key]
+
+
+@dataclass(frozen=True)
+class PlaneFigures:
+    """Matches under known homographies, over all pairs of a sequence.
+
+    Attributes
+    ----------
+    matches
+        Number of mutual matches.
+    correct
+        How many are right within 3 px.
+    precision
+        Their share.
+    matching_score
+        Correct matches over keypoints (of the image with fewer), mean over pairs.
+    accuracy
+        Share of matches right within 1, 3 and 5 px, mean over pairs.
+    """
+
+    matches: int
+    correct: int
+    precision: float
+    matching_score: float
+    accuracy: tuple[float, ...]
+
+
+def plane_figures(matched: Sequence[Matched]) -> PlaneFigures:
+    """Sum up pairs with a `PlaneTruth`."""
+    correct = [int((m.errors_px <= CORRECT_PX).sum()) for m in matched]
+    total = sum(len(m.matches) for m in matched)
+    accuracy = [[_share(m.errors_px <= limit) for limit in THRESHOLDS_PX] for m in matched]
+    score = [c / max(1, m.num_keypoints) for c, m in zip(correct, matched, strict=True)]
+    return PlaneFigures(
+        matches=total,
+        correct=sum(correct),
+        precision=sum(correct) / max(1, total),
+        matching_score=float(np.mean(score)),
+        accuracy=tuple(float(value) for value in np.mean(accuracy, axis=0)),
+    )
+
+
+@dataclass(frozen=True)
+class PoseFigures:
+    """Matches under known poses, at one ratio.
+
+    Attributes
+    ----------
+    ratio
+        The ratio test's threshold.
+    matches
+        Matches left by it, mean over pairs.
+    correct
+        How many of them agree with the true epipolar geometry within 3 px, mean over pairs.
+    precision
+        Their share over all pairs.
+    auc : tuple of float
+        Area under the recall curve of the relative pose at 1, 5 and 10 degrees.
+    """
+
+    ratio: float
+    matches: float
+    correct: float
+    precision: float
+    auc: tuple[float, ...]
+
+
+def precision_at(matched: Sequence[Matched], ratio: float) -> float:
+    """Return the share of correct matches below a ratio, over all pairs."""
+    correct, total = _counts(matched, ratio)
+    return correct / max(1, total)
+
+
+def ratio_of_precision(matched: Sequence[Matched], precision: float) -> float:
+    """Return the largest ratio at which at least `precision` of the matches are correct."""
+    good = [ratio for ratio in RATIOS if precision_at(matched, ratio) >= precision]
+    return float(max(good, default=RATIOS[0]))
+
+
+def pose_figures(matched: Sequence[Matched], ratio: float) -> PoseFigures:
+    """Sum up pairs with a `PoseTruth`, by their matches below `ratio`."""
+    correct, total = _counts(matched, ratio)
+    errors = []
+    for m in matched:
+        keep = _below(m, ratio)
+        assert isinstance(m.pair.truth, PoseTruth)
+        errors.append(m.pair.truth.pose_error_deg(m.xy1[keep], m.xy2[keep]))
+    return PoseFigures(
+        ratio=ratio,
+        matches=total / max(1, len(matched)),
+        correct=correct / max(1, len(matched)),
+        precision=correct / max(1, total),
+        auc=tuple(pose_auc(np.array(errors), AUC_DEG)),
+    )
+
+
+@dataclass(frozen=True)
+class HandMadeFigures:
+    """Hand-made correspondences under fundamental matrices estimated from matches.
+
+    Attributes
+    ----------
+    solved
+        Share of pairs with at least half of the marks within 5 px of the estimated epipolar geometry.
+    accuracy
+        Share of marks within 1, 3 and 5 px, mean over pairs.
+    """
+
+    solved: float
+    accuracy: tuple[float, ...]
+
+
+def hand_made_figures(matched: Sequence[Matched]) -> HandMadeFigures:
+    """Sum up pairs with a `HandMadeTruth`."""
+    within = np.array([[_share(m.errors_px <= limit) for limit in THRESHOLDS_PX] for m in matched])
+    return HandMadeFigures(
+        solved=float(np.mean(within[:, -1] >= 0.5)),
+        accuracy=tuple(float(value) for value in within.mean(axis=0)),
+    )
+
+
+def homography_pairs(sequence: Path) -> list[Pair]:
+    """Read a sequence: `img1.*` to `imgN.*` and `H_1_k.txt` (or `1.*` to `N.*` and `H_1_k`)."""
+    pairs = []
+    for path in sorted(sequence.glob("H_1_*")):
+        number = path.stem.split("_")[-1]
+        pairs.append(Pair(_numbered(sequence, "1"), _numbered(sequence, number), PlaneTruth(_matrix(path))))
+    if not pairs:
+        raise InputError(
+            f"{sequence} holds no H_1_k.txt: give a folder with img1.* to imgN.* and homographies."
+        )
+    return pairs
+
+
+def webcam_pairs(folder: Path, count: int = 8) -> list[Pair]:
+    """Pair the `count` darkest with the `count` brightest frames of a fixed camera."""
+    frames = _images(folder)
+    if len(frames) < 2 * count:
+        raise InputError(f"{folder} holds {len(frames)} frames: at least {2 * count} are needed.")
+    brightness = [float(_read_gray(path).mean()) for path in frames]
+    order = np.argsort(brightness, kind="stable")
+    truth = PlaneTruth(np.eye(3))
+    return [Pair(frames[d], frames[b], truth) for d in order[:count] for b in order[-count:]]
+
+
+def hand_made_pairs(folder: Path) -> list[Pair]:
+    """Read all pairs below `folder`: two images and `corrs.txt` (x1 y1 x2 y2 in a line) each."""
+    pairs = []
+    for path in sorted(folder.rglob("corrs.txt")):
+        marks = _matrix(path)
+        first, second = _images(path.parent)[:2]
+        pairs.append(Pair(first, second, HandMadeTruth(marks[:, :2], marks[:, 2:4])))
+    if not pairs:
+        raise InputError(f"{folder} holds no pairs with a corrs.txt.")
+    return pairs
+
+
+def posed_pairs(scene: Path, max_angle_deg: float = 60.0) -> list[Pair]:
+    """Pair the images of a scene (images/ and ground_truth/, a COLMAP model) that look the same way.
+
+    Pairs whose optical axes differ by more than `max_angle_deg` are left out: hardly anything is in both.
+    """
+    from sfm.mapping.colmap_io import read_map
+
+    truth = read_map(scene / "ground_truth")
+    images = truth.images_by_name
+    pairs = []
+    for i, one in enumerate(images):
+        for other in images[i + 1 :]:
+            relative = other.cam_from_world @ one.cam_from_world.inverse()
+            if np.degrees(np.arccos(np.clip(relative.rotation[2, 2], -1, 1))) > max_angle_deg:
+                continue
+            cameras = truth.cameras[one.camera_id], truth.cameras[other.camera_id]
+            first, second = scene / "images" / one.name, scene / "images" / other.name
+            pairs.append(Pair(first, second, PoseTruth(*cameras, relative)))
+    if not pairs:
+        raise InputError(f"{scene}: no two images look the same way.")
+    return pairs
+
+
+def _counts(matched: Iterable[Matched], ratio: float) -> tuple[int, int]:
+    correct = total = 0
+    for m in matched:
+        keep = _below(m, ratio)
+        correct += int((m.errors_px[keep] <= CORRECT_PX).sum())
+        total += int(keep.sum())
+    return correct, total
+
+
+def _below(matched: Matched, ratio: float) -> NDArray[np.bool_]:
+    keep: NDArray[np.bool_] = (matched.matches.ratio < ratio) | (ratio >= 1)
+    return keep
+
+
+def _share(mask: NDArray[np.bool_]) -> float:
+    return float(mask.mean()) if len(mask) else 0.0
+
+
+def _matrix(path: Path) -> Floats:
+    try:
+        return np.loadtxt(path, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a table of numbers.") from error
+
+
+def _read_gray(path: Path) -> NDArray[np.uint8]:
+    pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if pixels is None:
+        raise InputError(f"{path} is not a readable image.")
+    return np.asarray(pixels, np.uint8)
+
+
+def _images(folder: Path) -> list[Path]:
+    suffixes = (".jpg", ".jpeg", ".png", ".ppm", ".pgm")
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+
+
+def _numbered(folder: Path, number: str) -> Path:
+    for path in _images(folder):
+        if path.stem in (number, f"img{number}"):
+            return path
+    raise InputError(f"{folder} has a homography for image {number}, but no img{number}.*.")
