@@ -5,8 +5,8 @@ the matches can define, are expected to gather as many inliers if the matches ar
 does not explain the inliers; far below 1, they are meaningful.
 
 The background model has matches independent and their points uniform over the images. Matches of unrelated
-photographs are worse than that: points crowd on textured parts, and repeated structure aligns them. A
-threshold on log10 NFA should therefore lie well below 0.
+photographs are worse than that: points crowd on textured parts, and repeated structure aligns them. So the
+probability that a match agrees by chance is also measured, on wrong pairings of the very points.
 
 L. Moisan and B. Stival, "A Probabilistic Criterion to Detect Rigid Point Matches Between Two Images and
 Estimate the Fundamental Matrix", IJCV 2004; P. Moulon, P. Monasse and R. Marlet, "Adaptive Structure from
@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
 from sfm.geometry.camera import Camera
+from sfm.geometry.epipolar import fundamental_from_essential, sampson_error_sq
 from sfm.geometry.two_view import TwoViewGeometry
 
 Floats = NDArray[np.float64]
@@ -31,6 +32,8 @@ FUNDAMENTAL_SAMPLE, FUNDAMENTAL_MODELS = 7, 3
 HOMOGRAPHY_SAMPLE, HOMOGRAPHY_MODELS = 4, 1
 
 _LN10 = float(np.log(10))
+_PAIRINGS = 20_000
+_NOT_RELATED = 99.0
 
 
 def epipolar_probability(threshold_px: float, width: int, height: int) -> float:
@@ -118,8 +121,39 @@ def chance_inlier_ratio(
     return largest_chance_inliers(num_matches, probability, sample_size, models_per_sample) / num_matches
 
 
-def log10_nfa_of(geometry: TwoViewGeometry, num_matches: int, camera1: Camera, camera2: Camera) -> float:
-    """Return log10 NFA of a verified pair.
+def empirical_probability(F: Floats, xy1: Floats, xy2: Floats, threshold_px: float) -> float:
+    """Return the share of wrong pairings of the matched points that a fundamental matrix accepts all the same.
+
+    Every point of the first image is paired with points of the second that it was not matched with. Where
+    points crowd on a few textured parts, or along the horizon of a street, many more of such pairings lie
+    near their epipolar lines than uniform points would: this measures how many, for these points and this
+    geometry.
+
+    Parameters
+    ----------
+    F : (3, 3)
+        Fundamental matrix, x2^T F x1 = 0, pixels.
+    xy1, xy2 : (M, 2)
+        Matched points, in pixels.
+    threshold_px
+        Largest Sampson error of an inlier.
+    """
+    m = len(xy1)
+    if m < 2:
+        return 1.0
+    # Shifts of one image's points against the other's: every pairing equally often, and no random choice.
+    shifts = np.unique(np.linspace(1, m - 1, min(m - 1, max(1, _PAIRINGS // m))).astype(int))
+    accepted = [sampson_error_sq(F, xy1, np.roll(xy2, shift, axis=0)) <= threshold_px**2 for shift in shifts]
+    return float(np.mean(accepted))
+
+
+def log10_nfa_of(
+    geometry: TwoViewGeometry, xy1: Floats, xy2: Floats, camera1: Camera, camera2: Camera
+) -> float:
+    """Return log10 NFA of a verified pair; 99 if nothing relates the views.
+
+    A match agrees by chance with the larger of two probabilities: that of uniform points, and the empirical one
+    of these points. Matches between the same two positions (a keypoint with several orientations) count once.
 
     Every kind is weighed as epipolar geometry, whose band holds more matches by chance than a homography's
     disc: a bound on the safe side for planar and panoramic pairs.
@@ -128,22 +162,39 @@ def log10_nfa_of(geometry: TwoViewGeometry, num_matches: int, camera1: Camera, c
     ----------
     geometry
         What `Verifier.verify` answered.
-    num_matches
-        Matches it was given.
+    xy1, xy2 : (M, 2)
+        The matches it was given, in pixels.
     camera1, camera2
-        Their cameras, for the sizes of the images.
+        Their cameras.
     """
+    if geometry.kind == "degenerate":
+        return _NOT_RELATED
+    both = np.hstack([np.asarray(xy1, np.float64), np.asarray(xy2, np.float64)])
+    _, first = np.unique(both, axis=0, return_index=True)
+    is_inlier = np.zeros(len(both), bool)
+    is_inlier[geometry.inliers] = True
+    both, is_inlier = both[first], is_inlier[first]
     probability = max(
         epipolar_probability(geometry.threshold_px, camera.width, camera.height)
         for camera in (camera1, camera2)
     )
-    if geometry.kind in ("uncalibrated", "planar_or_panoramic"):
-        nfa = log10_nfa(
-            num_matches, len(geometry.inliers), probability, FUNDAMENTAL_SAMPLE, FUNDAMENTAL_MODELS
+    F = _fundamental(geometry, camera1, camera2)
+    if F is not None:
+        probability = max(
+            probability, empirical_probability(F, both[:, :2], both[:, 2:], geometry.threshold_px)
         )
-    else:
-        nfa = log10_nfa(num_matches, len(geometry.inliers), probability, ESSENTIAL_SAMPLE, ESSENTIAL_MODELS)
-    return float(nfa)
+    uncalibrated = geometry.kind in ("uncalibrated", "planar_or_panoramic")
+    sample, models = (
+        (FUNDAMENTAL_SAMPLE, FUNDAMENTAL_MODELS) if uncalibrated else (ESSENTIAL_SAMPLE, ESSENTIAL_MODELS)
+    )
+    return float(log10_nfa(len(both), is_inlier.sum(), min(probability, 1.0), sample, models))
+
+
+def _fundamental(geometry: TwoViewGeometry, camera1: Camera, camera2: Camera) -> Floats | None:
+    """Return a fundamental matrix for pixels, distortion neglected: it moves a random point as little as any."""
+    if geometry.kind == "calibrated" and geometry.E is not None:
+        return fundamental_from_essential(geometry.E, camera1.matrix, camera2.matrix)
+    return geometry.F
 
 
 def _log_binomial(n: ArrayLike, k: ArrayLike) -> Floats:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -235,3 +237,25 @@ def _why_there_are_none(source: Path, skipped: Sequence[Skipped]) -> str:
     reason, count = Counter(item.reason for item in skipped).most_common(1)[0]
     example = next(item.name for item in skipped if item.reason == reason)
     return f"No image in {source} can be read, e.g. {example}: {reason} ({count} of {len(skipped)})."
+
+
+def capture_order(photos: Sequence[Photo]) -> list[str]:
+    """Return names in the order of capture: by EXIF time where every photograph has one, else by name.
+
+    Numbers within names count as numbers: IMG_9 comes before IMG_10.
+    """
+    times = [photo.exif.time for photo in photos]
+    if all(times) and len(set(times)) == len(times):
+        return [
+            p.name for p in sorted(photos, key=lambda photo: (photo.exif.time or datetime.min, photo.name))
+        ]
+    return [p.name for p in sorted(photos, key=lambda photo: natural_key(photo.name))]
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return a sort key under which numbers within names count as numbers."""
+    return [
+        (0, int(part), "") if part.isdigit() else (1, 0, part)
+        for part in re.split(r"([0-9]+)", name.casefold())
+        if part
+    ] + [(2, 0, name)]

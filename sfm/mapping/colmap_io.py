@@ -23,6 +23,9 @@ from sfm.mapping.sparse_map import MapImage, SparseMap
 
 HALF_PIXEL = 0.5
 
+# COLMAP tells every step on stderr; this project tells its own, and keeps COLMAP's for errors.
+pycolmap.logging.minloglevel = 2
+
 
 def xy_to_colmap(xy: NDArray[Any]) -> NDArray[np.float64]:
     """Move (N, 2) pixels from this project's convention to COLMAP's."""

@@ -1,0 +1,70 @@
+"""`sfm reconstruct`: photographs to a sparse map and a camera path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sfm.cli.console import Console, common_options
+from sfm.cli.options import command, options_from
+from sfm.pipelines.stage_options import STAGE_OPTIONS
+
+
+@command()
+@click.argument("images", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Output folder. Default: NAME-sfm.")
+@options_from(*STAGE_OPTIONS)
+@common_options
+def reconstruct(console: Console, images: Path, out: Path | None, **values: Any) -> None:
+    r"""Turn photographs into a sparse 3D map and the path the camera took.
+
+    IMAGES is a folder of photographs (searched with its subfolders), a text file that lists them, or one
+    image. Finished work in the output folder is reused: after a stop, run the same command to go on.
+
+    \b
+    sfm reconstruct photos/
+    sfm reconstruct photos/ -o map --descriptor sift --intrinsics cameras.txt
+    """
+    from sfm.pipelines.reconstruct import ReconstructOptions
+    from sfm.pipelines.reconstruct import reconstruct as run
+
+    result = run(images, out, ReconstructOptions.of(**values), console)
+    largest = result.map
+    console.table(
+        "",
+        ["", ""],
+        [
+            ("images in the map", f"{len(largest.images)} of {result.images}"),
+            ("points", f"{len(largest.xyz):,}"),
+            ("mean track length", f"{largest.mean_track_length:.2f}"),
+            ("mean reprojection error (px)", f"{largest.mean_error_px:.2f}"),
+            ("other models", ", ".join(f"{len(m.images)} images" for m in result.models[1:]) or "none"),
+            ("map", str(result.out / "sparse" / "0")),
+            ("points and path to look at", f"{result.out / 'points.ply'}, {result.out / 'cameras.ply'}"),
+            ("trajectory", str(result.out / "trajectory.tum")),
+            ("what was done", str(result.out / "run.json")),
+        ],
+    )
+    for name, reason in result.left_out.items():
+        console.say(f"Left out: {name}: {reason}.")
+    _tell_check(console, result.check)
+    console.summary(
+        {key: value for key, value in result.record.items() if key != "pairs"} | {"out": result.out}
+    )
+
+
+def _tell_check(console: Console, check: dict[str, Any]) -> None:
+    """Say what speaks for and against the map, beyond its own reprojection errors."""
+    if check["problems"]:
+        console.warn(f"This map is doubtful: {'; '.join(check['problems'])}.")
+    if gps := check["gps"]:
+        console.say(
+            f"Self-check: {gps['rms_m']:.1f} m off GPS (spread {gps['spread_m']:.0f} m, {gps['positions']} images)."
+        )
+    for camera, ratio in check["focal_ratios"].items():
+        console.say(f"Self-check: focal length of camera {camera} is {ratio:.3f} of what EXIF says.")
+    console.say(
+        f"Self-check: {check['contradicting_pairs']} of {check['pairs']} verified pairs contradict the map."
+    )

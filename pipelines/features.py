@@ -1,0 +1,166 @@
+"""From photographs to keypoints and descriptors in the workspace, reusing what is still valid."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from sfm.errors import InputError
+from sfm.features.descriptor import Descriptor
+from sfm.features.detectors import Detector
+from sfm.features.keypoints import Keypoints
+from sfm.files import write_tensors
+from sfm.images.decode import load_gray
+from sfm.images.photo_set import Photo, Skipped
+from sfm.progress import SILENT, Progress
+from sfm.workspace import Recipe, Workspace
+
+KEYPOINTS_VERSION = 1
+DESCRIPTORS_VERSION = 1
+
+
+@dataclass(frozen=True)
+class DescribedImage:
+    """A photograph whose features lie in the workspace; the digests name what they were made of."""
+
+    photo: Photo
+    keypoints_digest: str
+    descriptors_digest: str
+    detected: bool
+    described: bool
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """The outcome of detection and description.
+
+    Attributes
+    ----------
+    images
+        Photographs with features, sorted by name.
+    skipped
+        Photographs that turned out to be unreadable.
+    """
+
+    images: tuple[DescribedImage, ...]
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the described photographs."""
+        return [image.photo.name for image in self.images]
+
+
+def extract_features(
+    photos: Sequence[Photo],
+    workspace: Workspace,
+    detector: Detector,
+    descriptor: Descriptor,
+    max_size: int,
+    progress: Progress = SILENT,
+) -> FeatureSet:
+    """Detect and describe the keypoints of every photograph.
+
+    Parameters
+    ----------
+    photos
+        What to describe.
+    workspace
+        Where features are kept; those made by the same recipe are reused.
+    detector, descriptor
+        What is used.
+    max_size
+        Longer side, in pixels, that larger photographs are shrunk to while they are decoded.
+    progress
+        Hears of it.
+
+    Raises
+    ------
+    InputError
+        If no photograph can be decoded.
+    """
+    _tell_what_changed(photos, workspace, detector, descriptor, progress)
+
+    def work(photo: Photo) -> DescribedImage | Skipped:
+        return _describe_one(photo, workspace, detector, descriptor, max_size)
+
+    done: list[DescribedImage] = []
+    skipped: list[Skipped] = []
+    with (
+        progress.stage("Detect and describe", len(photos)) as step,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        for outcome in pool.map(work, photos):
+            if isinstance(outcome, Skipped):
+                progress.warn(f"{outcome.name} is left out: {outcome.reason}.")
+                skipped.append(outcome)
+            else:
+                done.append(outcome)
+            step.advance()
+    if not done:
+        raise InputError(
+            f"None of the {len(photos)} images can be read, e.g. {skipped[0].name}: {skipped[0].reason}."
+        )
+    _tell_what_was_reused(done, descriptor, progress)
+    return FeatureSet(tuple(done), tuple(skipped))
+
+
+def _describe_one(
+    photo: Photo, workspace: Workspace, detector: Detector, descriptor: Descriptor, max_size: int
+) -> DescribedImage | Skipped:
+    keypoints_recipe, descriptors_recipe = _recipes(photo, detector, descriptor)
+    keypoints_path = workspace.keypoints(photo.name)
+    descriptors_path = workspace.descriptors(descriptor.name, photo.name)
+    detect = not keypoints_recipe.matches(keypoints_path)
+    describe = detect or not descriptors_recipe.matches(descriptors_path)
+    if describe:
+        try:
+            image = load_gray(photo, max_size)
+        except InputError as error:
+            return Skipped(photo.name, str(error))
+        if detect:
+            keypoints = detector.detect(image)
+            keypoints.save(keypoints_path, keypoints_recipe.as_metadata())
+        else:
+            keypoints = Keypoints.load(keypoints_path)
+        rows = descriptor.describe(image, keypoints)
+        write_tensors(descriptors_path, {"descriptors": rows}, descriptors_recipe.as_metadata())
+    return DescribedImage(photo, keypoints_recipe.digest, descriptors_recipe.digest, detect, describe)
+
+
+def _recipes(photo: Photo, detector: Detector, descriptor: Descriptor) -> tuple[Recipe, Recipe]:
+    keypoints = Recipe("keypoints", KEYPOINTS_VERSION, detector.identity, {"image": photo.content_hash})
+    descriptors = Recipe(
+        "descriptors", DESCRIPTORS_VERSION, descriptor.identity, {"keypoints": keypoints.digest}
+    )
+    return keypoints, descriptors
+
+
+def _tell_what_changed(
+    photos: Sequence[Photo],
+    workspace: Workspace,
+    detector: Detector,
+    descriptor: Descriptor,
+    progress: Progress,
+) -> None:
+    reasons: Counter[str] = Counter()
+    for photo in photos:
+        keypoints, descriptors = _recipes(photo, detector, descriptor)
+        told = keypoints.differences(workspace.keypoints(photo.name))
+        told = told or descriptors.differences(workspace.descriptors(descriptor.name, photo.name))
+        reasons.update(told)
+    for reason, count in reasons.items():
+        progress.say(f"Features of {count} images are made anew: {reason}.")
+
+
+def _tell_what_was_reused(done: Sequence[DescribedImage], descriptor: Descriptor, progress: Progress) -> None:
+    keypoints = sum(not image.detected for image in done)
+    descriptors = sum(not image.described for image in done)
+    if keypoints:
+        progress.say(
+            f"Reused: keypoints of {keypoints} and {descriptor.name} descriptors of {descriptors} "
+            f"of {len(done)} images."
+        )

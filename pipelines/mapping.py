@@ -1,0 +1,309 @@
+"""From verified pairs to sparse models: choose how to map, map, check the map against what is known besides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pycolmap
+from numpy.typing import NDArray
+
+from sfm.errors import InputError, WorkError
+from sfm.evaluation.self_check import SelfCheck, check_map
+from sfm.geometry.camera import Camera
+from sfm.images.decode import load_rgb
+from sfm.images.photo_set import Photo, capture_order
+from sfm.mapping.colmap_io import from_reconstruction, read_map
+from sfm.mapping.colors import point_colors
+from sfm.mapping.database import MapDatabase, VerifiedPair
+from sfm.mapping.incremental import MapperSettings, run_mapper, write_models
+from sfm.mapping.options import MappingOptions
+from sfm.mapping.sparse_map import SparseMap
+from sfm.options import as_recorded
+from sfm.pipelines.matching import PairSet
+from sfm.progress import SILENT, Progress
+from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view_graph
+from sfm.workspace import Recipe, Workspace
+
+MAPPING_VERSION = 1
+_RECORD = "mapping.json"
+# A map with a smaller share of what its view graph connects is worth another attempt.
+_ENOUGH = 0.8
+
+
+@dataclass(frozen=True)
+class MappingResult:
+    """The models and what is to be said of them.
+
+    Attributes
+    ----------
+    models
+        Largest first.
+    check
+        The self-check of the largest.
+    chosen
+        How it was mapped, in words.
+    left_out
+        Reason by name of each image that is not in the largest model.
+    reused
+        Whether an earlier run had made it.
+    """
+
+    models: tuple[SparseMap, ...]
+    check: dict[str, Any]
+    chosen: str
+    left_out: dict[str, str]
+    reused: bool
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    settings: MapperSettings
+    words: str
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    attempt: _Attempt
+    models: list[pycolmap.Reconstruction]
+    largest: SparseMap
+    check: SelfCheck
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        """Order of preference: nothing against it, most images, most points."""
+        return not self.check.problems, len(self.largest.images), len(self.largest.xyz)
+
+
+def build_map(
+    photos: Sequence[Photo],
+    cameras: Mapping[int, Camera],
+    pair_set: PairSet,
+    workspace: Workspace,
+    threshold_px: float,
+    options: MappingOptions,
+    progress: Progress = SILENT,
+) -> MappingResult:
+    """Map the verified pairs in the workspace's database.
+
+    Parameters
+    ----------
+    photos
+        The photographs with features.
+    cameras
+        Intrinsics to start from, by camera id.
+    pair_set
+        The verified pairs.
+    workspace
+        Holds the database and takes the models; models made by the same recipe are reused.
+    threshold_px
+        Largest epipolar error of a verified match.
+    options
+        How to go about it.
+    progress
+        Hears of it.
+
+    Raises
+    ------
+    WorkError
+        If no pair of images starts a map.
+    """
+    recipe = Recipe("mapping", MAPPING_VERSION, as_recorded(options), {"pairs": pair_set.digest})
+    earlier = _read_record(workspace)
+    if earlier and earlier.get("digest") == recipe.digest:
+        progress.say("Reused: the map.")
+        return _result(workspace, earlier, reused=True)
+
+    names = [photo.name for photo in photos]
+    graph = build_view_graph(names, pair_set.pairs)
+    reading = read_view_graph(graph, capture_order(photos))
+    connected = components(graph)
+    if not pair_set.accepted:
+        raise WorkError(
+            f"No map: none of {len(pair_set.pairs)} pairs of images shows the same thing twice beyond chance. "
+            "Take photographs with more overlap."
+        )
+    attempts = _attempts(reading, cameras, options)
+    progress.say(_reading_told(reading, attempts[0]))
+    outcomes: list[_Outcome] = []
+    with MapDatabase(workspace.database) as database:
+        for attempt in attempts:
+            outcome = _try(
+                attempt, database, photos, cameras, pair_set, workspace, threshold_px, options, progress
+            )
+            if outcome is None:
+                continue
+            outcomes.append(outcome)
+            if not outcome.check.problems and len(outcome.largest.images) >= _ENOUGH * len(connected[0]):
+                break
+    if not outcomes:
+        raise WorkError(
+            "No map: no pair of images has enough parallax to start from. Move sideways between photographs."
+        )
+    best = max(outcomes, key=lambda outcome: outcome.rank)
+    _color(best.models, {photo.name: photo for photo in photos}, progress)
+    record = {
+        "digest": recipe.digest,
+        "chosen": best.attempt.words,
+        "reading": {**vars(reading), "is_walk": reading.is_walk},
+        "attempts": [
+            {
+                "chosen": outcome.attempt.words,
+                "registered": len(outcome.largest.images),
+                "points": len(outcome.largest.xyz),
+                "problems": list(outcome.check.problems),
+            }
+            for outcome in outcomes
+        ],
+        "check": best.check.as_json(),
+        "left_out": _left_out(names, best, connected, pair_set.accepted),
+    }
+    write_models(best.models, workspace.sparse, {_RECORD: json.dumps(record, indent=2, ensure_ascii=False)})
+    return _result(workspace, record, reused=False)
+
+
+def _attempts(reading: Reading, cameras: Mapping[int, Camera], options: MappingOptions) -> list[_Attempt]:
+    """Return the ways to map in the order of trying."""
+    fixed = frozenset(i for i, camera in cameras.items() if camera.fixed)
+    known = frozenset(i for i, camera in cameras.items() if camera.focal_is_known)
+    every = frozenset(cameras)
+
+    def attempt(walk: bool, hold_known: bool) -> _Attempt:
+        held = {"never": every, "always": fixed}.get(
+            options.refine_intrinsics, fixed | known if hold_known else fixed
+        )
+        style = "as a walk" if walk else "as a collection"
+        if held == every:
+            focal = "intrinsics given" if fixed == every else "intrinsics held"
+        else:
+            focal = (
+                "intrinsics refined"
+                if not held
+                else f"intrinsics of {len(held)} of {len(every)} cameras held"
+            )
+        settings = MapperSettings(walk, held, options.min_model_size)
+        return _Attempt(settings, f"{style}, {focal}")
+
+    is_walk = options.capture == "walk" or (options.capture == "auto" and reading.is_walk)
+    ways = [(is_walk, is_walk), (is_walk, True)]
+    if options.capture == "auto":
+        ways += [(not is_walk, True), (not is_walk, False)]
+    planned: list[_Attempt] = []
+    for walk, hold in ways:
+        candidate = attempt(walk, hold)
+        if candidate not in planned:
+            planned.append(candidate)
+    return planned
+
+
+def _reading_told(reading: Reading, first: _Attempt) -> str:
+    return (
+        f"View graph: {reading.pairs} verified pairs of {reading.images} images; "
+        f"{reading.neighbour_share:.0%} of the matches between neighbours, "
+        f"{reading.forward_share:.0%} of their moves straight ahead. Mapping {first.words}."
+    )
+
+
+def _try(
+    attempt: _Attempt,
+    database: MapDatabase,
+    photos: Sequence[Photo],
+    cameras: Mapping[int, Camera],
+    pair_set: PairSet,
+    workspace: Workspace,
+    threshold_px: float,
+    options: MappingOptions,
+    progress: Progress,
+) -> _Outcome | None:
+    with progress.stage("Map", len(photos)) as step:
+        models = run_mapper(
+            workspace.database, workspace.root / ".mapper.part", attempt.settings, options.seed, step
+        )
+    if not models:
+        progress.say(f"Mapping {attempt.words}: no pair of images to start from.")
+        return None
+    largest = from_reconstruction(models[0])
+    check = check_map(
+        largest,
+        cameras,
+        {photo.name: gps for photo in photos if (gps := _gps(photo))},
+        [(pair.name1, pair.name2) for pair in pair_set.accepted],
+        database.verified_points,
+        threshold_px,
+    )
+    progress.say(
+        f"Mapped {attempt.words}: {len(largest.images)} of {len(photos)} images, {len(largest.xyz)} points."
+    )
+    for problem in check.problems:
+        progress.say(f"Self-check: {problem}.")
+    return _Outcome(attempt, models, largest, check)
+
+
+def _gps(photo: Photo) -> tuple[float, float, float] | None:
+    exif = photo.exif
+    if exif.latitude_deg is None or exif.longitude_deg is None:
+        return None
+    return exif.latitude_deg, exif.longitude_deg, np.nan if exif.altitude_m is None else exif.altitude_m
+
+
+def _color(
+    models: Sequence[pycolmap.Reconstruction], photos: Mapping[str, Photo], progress: Progress
+) -> None:
+    def load(name: str) -> NDArray[np.uint8] | None:
+        try:
+            return load_rgb(photos[name])
+        except InputError:
+            return None
+
+    for model in models:
+        sparse_map = from_reconstruction(model)
+        for point_id, color in zip(sparse_map.point_ids, point_colors(sparse_map, load), strict=True):
+            model.point3D(int(point_id)).color = color
+
+
+def _left_out(
+    names: Sequence[str],
+    best: _Outcome,
+    connected: Sequence[Sequence[str]],
+    accepted: Sequence[VerifiedPair],
+) -> dict[str, str]:
+    """Say of each image that is not in the largest model why."""
+    inside = set(best.largest.poses)
+    paired = {name for pair in accepted for name in (pair.name1, pair.name2)}
+    home = next((set(c) for c in connected if inside & set(c)), set())
+    elsewhere = {
+        image.name: i
+        for i, model in reversed(list(enumerate(best.models)))
+        if i
+        for image in from_reconstruction(model).images.values()
+    }
+    reasons: dict[str, str] = {}
+    for name in names:
+        if name in inside:
+            continue
+        if name not in paired:
+            reasons[name] = "no verified pair with another image"
+        elif name in elsewhere:
+            reasons[name] = f"in model {elsewhere[name]}, not connected well enough with the largest"
+        elif name not in home:
+            reasons[name] = "verified only with images that are not in the map"
+        else:
+            reasons[name] = "too few points in common with the map"
+    return reasons
+
+
+def _read_record(workspace: Workspace) -> dict[str, Any] | None:
+    try:
+        record = json.loads((workspace.sparse / _RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _result(workspace: Workspace, record: Mapping[str, Any], reused: bool) -> MappingResult:
+    folders = sorted((f for f in workspace.sparse.iterdir() if f.name.isdigit()), key=lambda f: int(f.name))
+    models = tuple(read_map(folder) for folder in folders)
+    return MappingResult(models, record["check"], record["chosen"], record["left_out"], reused)

@@ -1,0 +1,221 @@
+"""From descriptors to verified pairs in COLMAP's database, resuming where an earlier run stopped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from sfm.features.keypoints import Keypoints
+from sfm.files import read_tensors
+from sfm.geometry.camera import Camera
+from sfm.geometry.chance import log10_nfa_of
+from sfm.geometry.two_view import TwoViewGeometry, Verifier
+from sfm.mapping.database import ImageEntry, MapDatabase, PairResult, VerifiedPair, image_digest
+from sfm.matching.mutual import match_mutual
+from sfm.matching.pairs import Pair
+from sfm.pipelines.features import FeatureSet
+from sfm.progress import SILENT, Progress
+from sfm.workspace import Workspace, changes, digest_of
+
+PAIRS_VERSION = 1
+# Pairs whose log10 number of false alarms is above this are left to chance: see `sfm.geometry.chance`.
+MAX_LOG10_NFA = -1.0
+_PAIRS_A_TRANSACTION = 64
+_IMAGES_IN_MEMORY = 48
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """The outcome of matching: every pair looked at, and how many of them an earlier run had done."""
+
+    pairs: tuple[VerifiedPair, ...]
+    reused: int
+    digest: str
+
+    @property
+    def accepted(self) -> list[VerifiedPair]:
+        """The pairs that take part in mapping."""
+        return [pair for pair in self.pairs if pair.accepted]
+
+
+def match_pairs(
+    pairs: Sequence[Pair],
+    features: FeatureSet,
+    cameras: Mapping[int, Camera],
+    camera_of: Mapping[str, int],
+    workspace: Workspace,
+    descriptor: str,
+    ratio: float,
+    verifier: Verifier,
+    progress: Progress = SILENT,
+) -> PairSet:
+    """Match and verify pairs of images and put them into the workspace's database.
+
+    Parameters
+    ----------
+    pairs
+        Names of the images to match with each other.
+    features
+        The images, whose descriptors lie in the workspace.
+    cameras, camera_of
+        Intrinsics by camera id, and camera id by image name.
+    workspace
+        Where the database is; pairs made by the same recipe are reused.
+    descriptor
+        Name of the descriptor to match.
+    ratio
+        Ratio test; 1 for none.
+    verifier
+        Who verifies the matches.
+    progress
+        Hears of it.
+    """
+    images = {image.photo.name: image for image in features.images}
+    options = {"ratio": ratio, "max_log10_nfa": MAX_LOG10_NFA, **verifier.identity}
+    with MapDatabase(workspace.database) as database:
+        entries = [
+            ImageEntry(name, camera_of[name], image_digest(image.keypoints_digest, cameras[camera_of[name]]))
+            for name, image in images.items()
+        ]
+        kept = database.prepare(entries, cameras, _Positions(workspace))
+        if not kept:
+            progress.say("The database is made anew: images, keypoints or cameras changed.")
+        for change in changes(database.options(), options) if database.options() else ():
+            progress.say(f"Pairs are matched anew: {change}.")
+        database.set_options(options)
+        digests = {
+            (a, b): digest_of(
+                [PAIRS_VERSION, options, images[a].descriptors_digest, images[b].descriptors_digest]
+            )
+            for a, b in pairs
+        }
+        held = database.pair_digests()
+        database.keep_only(digests)
+        missing = [pair for pair in pairs if held.get(pair) != digests[pair]]
+        if len(missing) < len(pairs):
+            progress.say(f"Reused: {len(pairs) - len(missing)} of {len(pairs)} verified pairs.")
+        if missing:
+            matcher = _PairMatcher(workspace, descriptor, ratio, verifier, cameras, camera_of)
+            _match_missing(missing, digests, matcher, database, progress)
+        found = database.pairs()
+    result = tuple(found[pair] for pair in pairs)
+    return PairSet(
+        result, len(pairs) - len(missing), digest_of([sorted(digests.values()), [p.accepted for p in result]])
+    )
+
+
+def _match_missing(
+    missing: Sequence[Pair],
+    digests: Mapping[Pair, str],
+    matcher: _PairMatcher,
+    database: MapDatabase,
+    progress: Progress,
+) -> None:
+    """Match on every core; write from this thread, the only writer, in batches."""
+    batch: list[PairResult] = []
+    # One thread a pair and none within it: the cores do not get in each other's way.
+    with (
+        progress.stage("Match and verify", len(missing), "pairs") as step,
+        threadpool_limits(limits=1, user_api="blas"),
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        try:
+            for pair, (matches, geometry, verified) in _in_order(pool, matcher, missing):
+                batch.append(PairResult(verified, matches, geometry, digests[pair]))
+                if len(batch) >= _PAIRS_A_TRANSACTION:
+                    database.write_pairs(batch)
+                    batch = []
+                step.advance()
+        finally:
+            # Also when stopped: what is done is kept.
+            database.write_pairs(batch)
+            pool.shutdown(cancel_futures=True)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, work: _PairMatcher, items: Sequence[Pair]
+) -> Iterator[tuple[Pair, tuple[NDArray[np.int32], TwoViewGeometry, VerifiedPair]]]:
+    """Yield results in order while only a few items wait: `pool.map` would queue all of them at once."""
+    waiting: list[tuple[Pair, Future[Any]]] = []
+    ahead = 4 * (os.cpu_count() or 1)
+    for item in items:
+        waiting.append((item, pool.submit(work, item)))
+        if len(waiting) > ahead:
+            pair, future = waiting.pop(0)
+            yield pair, future.result()
+    for pair, future in waiting:
+        yield pair, future.result()
+
+
+class _PairMatcher:
+    """Matches and verifies one pair after the other; keeps the features of a bounded number of images."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        descriptor: str,
+        ratio: float,
+        verifier: Verifier,
+        cameras: Mapping[int, Camera],
+        camera_of: Mapping[str, int],
+    ) -> None:
+        self._ratio, self._verifier = ratio, verifier
+        self._cameras, self._camera_of = cameras, camera_of
+
+        @lru_cache(maxsize=_IMAGES_IN_MEMORY)
+        def load(name: str) -> tuple[Keypoints, NDArray[np.float32]]:
+            rows, _ = read_tensors(workspace.descriptors(descriptor, name))
+            return Keypoints.load(workspace.keypoints(name)), rows["descriptors"]
+
+        self._load = load
+
+    def __call__(self, pair: Pair) -> tuple[NDArray[np.int32], TwoViewGeometry, VerifiedPair]:
+        (keypoints1, rows1), (keypoints2, rows2) = self._load(pair[0]), self._load(pair[1])
+        matches = match_mutual(rows1, rows2).below(self._ratio).index
+        camera1, camera2 = (self._cameras[self._camera_of[name]] for name in pair)
+        xy1, xy2 = keypoints1.xy[matches[:, 0]], keypoints2.xy[matches[:, 1]]
+        geometry = self._verifier.verify(xy1, xy2, camera1, camera2)
+        nfa = log10_nfa_of(geometry, xy1, xy2, camera1, camera2)
+        return (
+            matches,
+            geometry,
+            VerifiedPair(
+                *pair,
+                matches=len(matches),
+                inliers=len(geometry.inliers),
+                kind=geometry.kind,
+                log10_nfa=nfa,
+                forward=_forwardness(geometry),
+                accepted=geometry.kind != "degenerate" and nfa <= MAX_LOG10_NFA,
+            ),
+        )
+
+
+class _Positions(Mapping[str, NDArray[np.float32]]):
+    """Keypoint positions by image name, read from the workspace when asked for."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        return Keypoints.load(self._workspace.keypoints(name)).xy
+
+    def __iter__(self) -> Iterator[str]:
+        raise NotImplementedError("positions are looked up by name")
+
+    def __len__(self) -> int:
+        raise NotImplementedError("positions are looked up by name")
+
+
+def _forwardness(geometry: TwoViewGeometry) -> float | None:
+    pose = geometry.cam2_from_cam1
+    length = 0.0 if pose is None else float(np.linalg.norm(pose.translation))
+    return None if pose is None or length == 0 else abs(float(pose.translation[2])) / length

@@ -1,0 +1,289 @@
+"""From photographs to a sparse map and the camera's path: the main job."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sfm.errors import InputError
+from sfm.export import ExportContext, export
+from sfm.features.choice import default_ratio, make_descriptor
+from sfm.features.descriptor import Descriptor
+from sfm.features.detectors import DogDetector
+from sfm.files import write_json
+from sfm.geometry.camera import Camera
+from sfm.images.cameras import CameraAssignment, CameraOptions, assign_cameras
+from sfm.images.photo_set import PhotoSet, capture_order, read_photo_set
+from sfm.mapping.colmap_io import read_cameras_txt
+from sfm.mapping.colmap_verifier import make_verifier
+from sfm.mapping.sparse_map import SparseMap
+from sfm.matching.pairs import select_pairs
+from sfm.options import as_recorded
+from sfm.pipelines.features import FeatureSet, extract_features
+from sfm.pipelines.mapping import MappingResult, build_map
+from sfm.pipelines.matching import PairSet, match_pairs
+from sfm.pipelines.stage_options import ReconstructOptions
+from sfm.progress import SILENT, Progress
+from sfm.workspace import Workspace
+
+_LIBRARIES = ("sosnet-sfm", "numpy", "scipy", "opencv-python", "torch", "pycolmap", "poselib")
+_PRODUCTS = ("points.ply", "cameras.ply", "trajectory.tum")
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What `reconstruct` made.
+
+    Attributes
+    ----------
+    out
+        The output folder, see docs/architecture.md for what lies where.
+    models
+        The sparse maps, largest first.
+    images
+        Number of readable photographs.
+    check
+        Self-check of the largest map: focal lengths against EXIF, GPS residual, contradicting pairs, problems.
+    left_out
+        Reason by name of each image that is not in the largest map.
+    record
+        What run.json holds.
+    """
+
+    out: Path
+    models: tuple[SparseMap, ...]
+    images: int
+    check: dict[str, Any]
+    left_out: dict[str, str]
+    record: dict[str, Any]
+
+    @property
+    def map(self) -> SparseMap:
+        """The largest map."""
+        return self.models[0]
+
+
+class _Record:
+    """Collects what run.json will say: every stage with its time and counts."""
+
+    def __init__(self, images: Path, options: ReconstructOptions) -> None:
+        self.data: dict[str, Any] = {
+            "images": str(images.resolve()),
+            "descriptor": options.description.descriptor,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "options": {
+                f.name: _json_ready(as_recorded(getattr(options, f.name)))
+                for f in dataclasses.fields(options)
+            },
+            "versions": {"python": platform.python_version(), **_versions()},
+            "stages": {},
+        }
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[dict[str, Any]]:
+        start = time.monotonic()
+        counts: dict[str, Any] = {}
+        yield counts
+        self.data["stages"][name] = {"seconds": round(time.monotonic() - start, 3), **counts}
+
+
+def reconstruct(
+    images: Path | str,
+    out: Path | str | None = None,
+    options: ReconstructOptions | None = None,
+    progress: Progress = SILENT,
+    **values: Any,
+) -> Reconstruction:
+    """Turn photographs into a sparse 3D map and the path the camera took.
+
+    Parameters
+    ----------
+    images
+        A folder of photographs, a text file that lists them, or a single one.
+    out
+        Output folder: new, empty, or of an earlier run, whose valid work is reused. Default: the name of
+        `images` with `-sfm`, in the current folder.
+    options
+        What is chosen for each stage.
+    progress
+        Hears of the work.
+    **values
+        Options by their flat names instead of `options`, e.g. `descriptor="sift"`.
+
+    Returns
+    -------
+    The maps and what is to be said of them. `out` then holds features/, database.db, sparse/0..n (largest
+    first), points.ply, cameras.ply, trajectory.tum and run.json.
+
+    Raises
+    ------
+    InputError
+        If the images, an option or the output folder cannot be used.
+    WorkError
+        If no map can be made of these images.
+    """
+    if options is not None and values:
+        raise TypeError("give either options or their flat names")
+    options = options or ReconstructOptions.of(**values)
+    options.check()
+    images, out = Path(images), default_output(Path(images)) if out is None else Path(out)
+    refuse_output_among_images(images, out)
+    descriptor = make_descriptor(options.description, options.detection.max_size)
+    record = _Record(images, options)
+
+    with record.stage("photographs") as counts:
+        photo_set = read_photo_set(images, progress)
+        cameras = assign_cameras(photo_set, options.cameras, _given_intrinsics(options.cameras))
+        counts.update(images=len(photo_set.photos), cameras=len(cameras.cameras))
+        progress.say(f"{len(photo_set.photos)} photographs, {cameras.summary}")
+    if len(photo_set.photos) < 2:
+        raise InputError(f"There is only one image in {images}: a map needs at least two that overlap.")
+
+    workspace = Workspace(out)
+    with workspace.lock():
+        features, pair_set, mapping = _run_stages(
+            photo_set, cameras, options, descriptor, workspace, record, progress
+        )
+        with record.stage("write"):
+            _write_products(mapping, features, out, progress)
+        record.data |= _summary(photo_set, features, cameras.cameras, pair_set, mapping)
+        write_json(workspace.run_record, record.data)
+    return Reconstruction(
+        out, mapping.models, len(features.images), mapping.check, mapping.left_out, record.data
+    )
+
+
+def _run_stages(
+    photo_set: PhotoSet,
+    cameras: CameraAssignment,
+    options: ReconstructOptions,
+    descriptor: Descriptor,
+    workspace: Workspace,
+    record: _Record,
+    progress: Progress,
+) -> tuple[FeatureSet, PairSet, MappingResult]:
+    detector = DogDetector(options.detection)
+    with record.stage("features") as counts:
+        features = extract_features(
+            photo_set.photos, workspace, detector, descriptor, options.detection.max_size, progress
+        )
+        counts.update(
+            images=len(features.images),
+            detected=sum(image.detected for image in features.images),
+            described=sum(image.described for image in features.images),
+        )
+    photos = [image.photo for image in features.images]
+    with record.stage("matching") as counts:
+        pairs, told = select_pairs(capture_order(photos), options.pairs)
+        progress.say(f"Matching {told}.")
+        ratio = options.matching.ratio
+        pair_set = match_pairs(
+            pairs,
+            features,
+            cameras.cameras,
+            cameras.camera_of,
+            workspace,
+            descriptor.name,
+            default_ratio(descriptor.name) if ratio is None else ratio,
+            make_verifier(options.verification, options.mapping.seed),
+            progress,
+        )
+        counts.update(pairs=len(pairs), reused=pair_set.reused, accepted=len(pair_set.accepted))
+    with record.stage("mapping") as counts:
+        mapping = build_map(
+            photos,
+            cameras.cameras,
+            pair_set,
+            workspace,
+            options.verification.max_error_px,
+            options.mapping,
+            progress,
+        )
+        counts.update(reused=mapping.reused, models=len(mapping.models))
+    return features, pair_set, mapping
+
+
+def default_output(images: Path) -> Path:
+    """Return the output folder where none is given: the images' name with `-sfm`, in the current folder."""
+    return Path(f"{images.resolve().stem if images.is_file() else images.resolve().name}-sfm")
+
+
+def refuse_output_among_images(images: Path, out: Path) -> None:
+    """Raise `InputError` if pictures written to `out` would be taken for photographs another time."""
+    if images.is_dir() and out.resolve().is_relative_to(images.resolve()):
+        raise InputError(f"The output folder {out} lies within the images {images}: choose one outside.")
+
+
+def _given_intrinsics(options: CameraOptions) -> dict[int, Camera] | None:
+    return None if options.intrinsics is None else read_cameras_txt(options.intrinsics)
+
+
+def _write_products(mapping: MappingResult, features: FeatureSet, out: Path, progress: Progress) -> None:
+    if mapping.reused and all((out / name).is_file() for name in _PRODUCTS):
+        progress.say(f"Reused: {', '.join(_PRODUCTS)}.")
+        return
+    photos = [image.photo for image in features.images]
+    context = ExportContext(
+        image_names=[photo.name for photo in photos],
+        image_sizes={photo.name: (photo.width, photo.height) for photo in photos},
+        timestamps_s={
+            photo.name: photo.exif.time.replace(tzinfo=UTC).timestamp() for photo in photos if photo.exif.time
+        },
+        progress=progress,
+    )
+    for format in ("ply", "tum"):
+        export(mapping.models[0], format, out, context)
+
+
+def _summary(
+    photo_set: PhotoSet,
+    features: FeatureSet,
+    cameras: dict[int, Camera],
+    pair_set: PairSet,
+    mapping: MappingResult,
+) -> dict[str, Any]:
+    largest = mapping.models[0]
+    return {
+        "registered": len(largest.images),
+        "points": len(largest.xyz),
+        "observations": largest.num_observations,
+        "mean_track_length": largest.mean_track_length,
+        "mean_reprojection_error_px": largest.mean_error_px,
+        "models": [{"images": len(m.images), "points": len(m.xyz)} for m in mapping.models],
+        "mapped": mapping.chosen,
+        "self_check": mapping.check,
+        "left_out": mapping.left_out,
+        "skipped": {s.name: s.reason for s in (*photo_set.skipped, *features.skipped)},
+        "cameras": {
+            str(i): {
+                "model": camera.model,
+                "params": list(camera.params),
+                "prior_focal_px": cameras[i].focal_px,
+                "prior_is_known": cameras[i].focal_is_known,
+            }
+            for i, camera in largest.cameras.items()
+        },
+        "pairs": [dataclasses.asdict(pair) for pair in pair_set.pairs],
+    }
+
+
+def _json_ready(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,51 @@
+"""Everything that can be chosen for a reconstruction. Light to import: the command line is made from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from sfm.features.choice import DescriptionOptions
+from sfm.features.detectors import DetectionOptions
+from sfm.geometry.two_view import VerificationOptions
+from sfm.images.cameras import CameraOptions
+from sfm.mapping.options import MappingOptions
+from sfm.matching.mutual import MatchingOptions
+from sfm.matching.pairs import PairOptions
+from sfm.options import check, from_mapping
+
+
+@dataclass(frozen=True)
+class ReconstructOptions:
+    """Everything that can be chosen, stage by stage."""
+
+    cameras: CameraOptions = field(default_factory=CameraOptions)
+    detection: DetectionOptions = field(default_factory=DetectionOptions)
+    description: DescriptionOptions = field(default_factory=DescriptionOptions)
+    pairs: PairOptions = field(default_factory=PairOptions)
+    matching: MatchingOptions = field(default_factory=MatchingOptions)
+    verification: VerificationOptions = field(default_factory=VerificationOptions)
+    mapping: MappingOptions = field(default_factory=MappingOptions)
+
+    @staticmethod
+    def of(**values: Any) -> ReconstructOptions:
+        """Build from flat names, e.g. `ReconstructOptions.of(descriptor="sift", max_keypoints=4000)`.
+
+        Raises `TypeError` for a name no stage knows and `InputError` for a value out of range.
+        """
+        known = {f.name for kind in STAGE_OPTIONS for f in dataclasses.fields(kind)}
+        if unknown := sorted(values.keys() - known):
+            raise TypeError(f"unknown option {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+        stages = zip(dataclasses.fields(ReconstructOptions), STAGE_OPTIONS, strict=True)
+        return ReconstructOptions(**{stage.name: from_mapping(kind, values) for stage, kind in stages})
+
+    def check(self) -> None:
+        """Raise `InputError` for a value out of range."""
+        for stage in dataclasses.fields(self):
+            check(getattr(self, stage.name))
+
+
+STAGE_OPTIONS = tuple(
+    type(getattr(ReconstructOptions(), f.name)) for f in dataclasses.fields(ReconstructOptions)
+)

@@ -1,0 +1,156 @@
+"""What a map says against itself: focal lengths, GPS and verified pairs that do not agree with it.
+
+A wrong map is often smooth and has small reprojection errors. What gives it away is knowledge that did not
+take part in making it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm.evaluation.gps import GpsResidual, gps_residual
+from sfm.geometry.camera import Camera
+from sfm.geometry.epipolar import essential_from_pose, fundamental_from_essential, sampson_error_sq
+from sfm.mapping.sparse_map import MapImage, SparseMap
+
+Floats = NDArray[np.float64]
+Points = tuple[Floats, Floats]
+
+FOCAL_TOLERANCE = 0.10
+_PAIR_AGREES = 0.5  # share of a pair's verified matches that must fit the map's poses
+_CONTRADICTIONS = 0.10
+# GPS of a phone is good to some metres: below this nothing can be said, and a spread has to stand out of it.
+_GPS_NOISE_M = 8.0
+_GPS_SHARE_OF_SPREAD = 0.25
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """Agreement of a map with what is known besides.
+
+    Attributes
+    ----------
+    focal_ratios
+        Focal length in the map over that of EXIF, by camera id, for cameras whose EXIF gives one.
+    gps
+        Residual to the images' GPS positions; None where fewer than four have one.
+    pairs, contradicting_pairs
+        Accepted pairs whose images are both in the map; and those with less than half of their verified
+        matches within twice the threshold of the map's epipolar lines.
+    problems
+        One sentence for every finding that makes the map doubtful; empty for a good map.
+    """
+
+    focal_ratios: dict[int, float]
+    gps: GpsResidual | None
+    pairs: int
+    contradicting_pairs: int
+    problems: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the findings as JSON-ready values."""
+        gps = self.gps and {
+            "rms_m": self.gps.rms_m,
+            "median_m": self.gps.median_m,
+            "spread_m": self.gps.spread_m,
+            "positions": self.gps.positions,
+            "outliers": self.gps.outliers,
+        }
+        return {
+            "focal_ratios": {str(i): ratio for i, ratio in self.focal_ratios.items()},
+            "gps": gps,
+            "pairs": self.pairs,
+            "contradicting_pairs": self.contradicting_pairs,
+            "problems": list(self.problems),
+        }
+
+
+def check_map(
+    sparse_map: SparseMap,
+    prior: Mapping[int, Camera],
+    gps: Mapping[str, tuple[float, float, float]],
+    pairs: Iterable[tuple[str, str]],
+    verified_points: Callable[[str, str], Points],
+    threshold_px: float,
+) -> SelfCheck:
+    """Check a map against EXIF focal lengths, GPS positions and its own verified pairs.
+
+    Parameters
+    ----------
+    sparse_map
+        The map.
+    prior
+        Cameras before mapping, by the ids of the map.
+    gps
+        Latitude and longitude in degrees and altitude in metres (or NaN), by image name.
+    pairs
+        Names of the accepted pairs.
+    verified_points
+        Gives the verified matches of a pair, (K, 2) and (K, 2) pixels.
+    threshold_px
+        Largest epipolar error of a verified match.
+    """
+    ratios = {
+        i: camera.focal_px / prior[i].focal_px
+        for i, camera in sparse_map.cameras.items()
+        if prior[i].focal_is_known
+    }
+    problems = [
+        f"camera {i} has a focal length of {sparse_map.cameras[i].focal_px:.0f} px where "
+        f"EXIF says {prior[i].focal_px:.0f}"
+        for i, ratio in ratios.items()
+        if abs(ratio - 1) > FOCAL_TOLERANCE
+    ]
+    residual = _gps_residual(sparse_map, gps)
+    if residual and residual.rms_m > max(_GPS_NOISE_M, _GPS_SHARE_OF_SPREAD * residual.spread_m):
+        problems.append(
+            f"the path is {residual.rms_m:.0f} m off its GPS positions, which spread over {residual.spread_m:.0f} m"
+        )
+    total, contradicting = _contradictions(sparse_map, pairs, verified_points, threshold_px)
+    if contradicting > _CONTRADICTIONS * total:
+        problems.append(f"{contradicting} of {total} verified pairs contradict it")
+    return SelfCheck(ratios, residual, total, contradicting, tuple(problems))
+
+
+def _gps_residual(sparse_map: SparseMap, gps: Mapping[str, tuple[float, float, float]]) -> GpsResidual | None:
+    located = [(pose.center, gps[name]) for name, pose in sparse_map.poses.items() if name in gps]
+    if not located:
+        return None
+    centers, positions = zip(*located, strict=True)
+    return gps_residual(np.array(centers), np.array(positions))
+
+
+def _contradictions(
+    sparse_map: SparseMap,
+    pairs: Iterable[tuple[str, str]],
+    verified_points: Callable[[str, str], Points],
+    threshold_px: float,
+) -> tuple[int, int]:
+    images = {image.name: image for image in sparse_map.images.values()}
+    total = contradicting = 0
+    for name1, name2 in pairs:
+        if name1 in images and name2 in images:
+            total += 1
+            agrees = _agreement(
+                sparse_map, images[name1], images[name2], verified_points(name1, name2), 2 * threshold_px
+            )
+            contradicting += agrees < _PAIR_AGREES
+    return total, contradicting
+
+
+def _agreement(
+    sparse_map: SparseMap, image1: MapImage, image2: MapImage, points: Points, threshold_px: float
+) -> float:
+    """Return the share of matches within `threshold_px` of the epipolar lines of the map's poses."""
+    cameras = [sparse_map.cameras[image.camera_id] for image in (image1, image2)]
+    cam2_from_cam1 = image2.cam_from_world @ image1.cam_from_world.inverse()
+    # Ideal pixels: rays times the focal length, so that the threshold keeps its unit.
+    scales = [np.diag([camera.focal_px, camera.focal_px, 1.0]) for camera in cameras]
+    F = fundamental_from_essential(essential_from_pose(cam2_from_cam1), *scales)
+    ideal = [camera.normalize(xy) * camera.focal_px for camera, xy in zip(cameras, points, strict=True)]
+    return float(np.mean(sampson_error_sq(F, *ideal) <= threshold_px**2)) if len(points[0]) else 0.0

@@ -1,0 +1,65 @@
+"""Choosing a descriptor by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sfm.errors import InputError
+from sfm.options import check, option
+
+if TYPE_CHECKING:
+    from sfm.features.descriptor import Descriptor
+
+DESCRIPTORS = ("sift", "sosnet", "triplet", "hardnet", "l2net", "tfeat")
+
+# Ratio of nearest to second-nearest distance at which mutual matches of each kind are worth verifying.
+_RATIO = {"sift": 0.85}
+_RATIO_OF_NETWORKS = 0.9
+
+
+@dataclass(frozen=True)
+class DescriptionOptions:
+    """How keypoints are described."""
+
+    descriptor: str = option(
+        "sift",
+        "Who describes keypoints: RootSIFT (sift), or a patch network.",
+        choices=DESCRIPTORS,
+    )
+    weights: Path | None = option(
+        None, "Weights of the network: a .safetensors or .pth file. Default: those that ship."
+    )
+    patch_scale: float = option(24.0, "Side of a network's patch, in sigmas of its keypoint.", minimum=1.0)
+    device: str = option("auto", "Where networks run.", choices=("auto", "cpu", "cuda"), affects_result=False)
+
+
+def make_descriptor(options: DescriptionOptions, max_size: int) -> Descriptor:
+    """Make the descriptor that `options` name, for images of at most `max_size` pixels.
+
+    Raises `InputError` for weights or a device that cannot be used, and for options that contradict each
+    other.
+    """
+    check(options)
+    if options.descriptor == "sift":
+        if options.weights is not None:
+            raise InputError("--weights needs a network: add --descriptor sosnet, or leave --weights out.")
+        if options.device == "cuda":
+            raise InputError("--device cuda: RootSIFT runs on the CPU. Leave --device out.")
+        from sfm.features.rootsift import RootSift
+
+        return RootSift(max_size)
+    from sfm.features.network_descriptor import make_network_descriptor
+
+    return make_network_descriptor(
+        options.descriptor,
+        weights=options.weights,
+        device=options.device,
+        patch_scale=options.patch_scale,
+    )
+
+
+def default_ratio(descriptor: str) -> float:
+    """Return the ratio test that suits a descriptor."""
+    return _RATIO.get(descriptor, _RATIO_OF_NETWORKS)

@@ -1,0 +1,95 @@
+"""Keypoint detectors.
+
+The one that ships finds extrema of the difference of Gaussians over position and scale (Lowe, "Distinctive
+Image Features from Scale-Invariant Keypoints", IJCV 2004), with OpenCV's implementation.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sfm.features.keypoints import Keypoints
+from sfm.images.gray import GrayImage
+from sfm.options import as_recorded, option
+
+# OpenCV's pyramid: sigma of its first level and layers an octave, both Lowe's values.
+BASE_SIGMA = 1.6
+LAYERS_PER_OCTAVE = 3
+
+
+@dataclass(frozen=True)
+class DetectionOptions:
+    """How keypoints are found."""
+
+    max_keypoints: int = option(8192, "Keep at most this many keypoints of an image.", minimum=1)
+    max_size: int = option(
+        1600, "Shrink images whose longer side is larger than this for detection, in pixels.", minimum=16
+    )
+    contrast_threshold: float = option(
+        0.02, "Drop keypoints of weaker contrast; smaller finds more of them.", minimum=0.0
+    )
+    edge_threshold: float = option(
+        10.0, "Drop keypoints on edges, where the ratio of curvatures is larger than this.", minimum=1.0
+    )
+
+
+class Detector(ABC):
+    """The contract of every keypoint detector."""
+
+    name: str
+
+    @abstractmethod
+    def detect(self, image: GrayImage) -> Keypoints:
+        """Find keypoints in `image`; coordinates of the original, strongest first, none of them NaN."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, object]:
+        """What the keypoints depend on, JSON-ready: part of the fingerprint."""
+
+
+class DogDetector(Detector):
+    """Difference-of-Gaussians keypoints with one or more orientations each (Lowe 2004)."""
+
+    name = "dog"
+
+    def __init__(self, options: DetectionOptions | None = None) -> None:
+        self.options = options or DetectionOptions()
+        self._sift = cv2.SIFT_create(
+            nfeatures=0,
+            nOctaveLayers=LAYERS_PER_OCTAVE,
+            contrastThreshold=self.options.contrast_threshold,
+            edgeThreshold=self.options.edge_threshold,
+            sigma=BASE_SIGMA,
+            # Without it OpenCV's doubled base image is a quarter pixel off.
+            enable_precise_upscale=True,
+        )
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """Name and options."""
+        return {"detector": self.name, **as_recorded(self.options)}
+
+    def detect(self, image: GrayImage) -> Keypoints:
+        """Find keypoints in `image`, shrunk to `max_size`; at most `max_keypoints`, strongest first."""
+        image = image.resized_to(self.options.max_size)
+        found = self._sift.detect(image.pixels, None)
+        if not found:
+            return Keypoints.empty()
+        rows = np.array([(*k.pt, k.size, k.angle, k.response) for k in found], dtype=np.float64)
+        rows = rows[np.isfinite(rows).all(axis=1)]
+        # A total order, so that the same image gives the same keypoints whatever order the threads found them in.
+        rows = rows[np.lexsort((rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0], -rows[:, 4]))]
+        rows = rows[: self.options.max_keypoints]
+        # One sigma for both axes: the two differ by less than a pixel's rounding of the resize.
+        sigma = rows[:, 2] / 2 * image.scale.mean()
+        return Keypoints(
+            xy=image.to_original(rows[:, :2]).astype(np.float32),
+            scale=sigma.astype(np.float32),
+            angle=np.radians(rows[:, 3]).astype(np.float32),
+            response=rows[:, 4].astype(np.float32),
+        )

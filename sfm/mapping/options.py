@@ -1,0 +1,27 @@
+"""Options of mapping, apart from the mapper itself so that `--help` need not import it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sfm.options import option
+
+
+@dataclass(frozen=True)
+class MappingOptions:
+    """How the map is made."""
+
+    capture: str = option(
+        "auto",
+        "How the photographs were taken: a collection from all sides, or a walk that looks ahead, with large "
+        "steps and small angles. auto reads it from the verified pairs.",
+        choices=("auto", "collection", "walk"),
+    )
+    refine_intrinsics: str = option(
+        "auto",
+        "Whether bundle adjustment refines focal length and distortion. auto: yes, but an EXIF focal length is "
+        "held on a walk, and where the map would contradict it.",
+        choices=("auto", "always", "never"),
+    )
+    min_model_size: int = option(3, "Drop models of fewer images.", minimum=2)
+    seed: int = option(0, "Seed of every random choice.", minimum=0)

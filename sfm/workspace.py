@@ -1,0 +1,182 @@
+"""Where every artifact of a run lives, and whether it is still valid.
+
+Each artifact carries a recipe: its stage, the stage's version, its options and the digests of its inputs. Equal
+recipes mean that the artifact can be reused; where they differ, the difference can be told.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sfm.errors import InputError
+from sfm.files import read_metadata, writing
+
+_LOCK = ".sfm.lock"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an artifact was made of.
+
+    Attributes
+    ----------
+    stage
+        Name of the stage that made it.
+    version
+        Raised whenever the stage's code gives another result for the same input.
+    options
+        Options that affect the result, JSON-ready.
+    inputs
+        Digests of what went in, by name.
+    """
+
+    stage: str
+    version: int
+    options: Mapping[str, Any]
+    inputs: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over everything above."""
+        return digest_of([self.stage, self.version, dict(self.options), dict(self.inputs)])
+
+    def as_metadata(self) -> dict[str, str]:
+        """Return the recipe as string metadata of a safetensors file."""
+        return {
+            "digest": self.digest,
+            "stage": self.stage,
+            "version": str(self.version),
+            "options": json.dumps(dict(self.options), sort_keys=True),
+        }
+
+    def matches(self, path: Path) -> bool:
+        """Whether the safetensors file `path` is whole and was made by this recipe."""
+        metadata = read_metadata(path)
+        return metadata is not None and metadata.get("digest") == self.digest
+
+    def differences(self, path: Path) -> list[str]:
+        """Name what changed since the artifact in `path` was made; empty if there is none or it is the same."""
+        metadata = read_metadata(path)
+        if metadata is None or metadata.get("digest") == self.digest:
+            return []
+        try:
+            before = json.loads(metadata.get("options", "{}"))
+        except ValueError:
+            return ["its recipe"]
+        return changes(before, self.options) or ["its input"]
+
+
+def digest_of(value: Any) -> str:
+    """Return the SHA-256 of a JSON-ready value, hexadecimal."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Tell how options differ, one short text each: `max_size 1600 -> 1200`."""
+    told = []
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        if json.dumps(old) != json.dumps(new):
+            told.append(f"{name} {_brief(old)} -> {_brief(new)}")
+    return told
+
+
+def _brief(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text[:12] if len(text) == 64 else text
+
+
+class Workspace:
+    """The output folder of a run.
+
+    Parameters
+    ----------
+    root
+        The folder; made if it does not exist.
+
+    Raises
+    ------
+    InputError
+        If the folder holds files that are not of a run, or cannot be written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        if self.root.exists() and not self.root.is_dir():
+            raise InputError(f"{self.root} is a file: give a folder for the output.")
+        if self.root.is_dir() and not self._is_ours() and any(self.root.iterdir()):
+            raise InputError(
+                f"{self.root} is not empty and not the output of an earlier run: give an empty or new folder."
+            )
+        with writing(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._lock_file.touch()
+
+    def _is_ours(self) -> bool:
+        return self._lock_file.exists() or (self.root / "run.json").exists()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the workspace for one process; released by the system however the process ends.
+
+        Raises `InputError` if another process holds it.
+        """
+        with writing(self.root):
+            handle = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise InputError(
+                f"Another process is working in {self.root}: wait for it to end or give another output folder."
+            ) from None
+        try:
+            self._remove_leftovers()
+            yield
+        finally:
+            os.close(handle)
+
+    def _remove_leftovers(self) -> None:
+        """Remove the temporary files of a process that was killed; nobody else writes here now."""
+        for leftover in list(self.root.rglob(".*.part*")):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.root / _LOCK
+
+    def keypoints(self, image: str) -> Path:
+        """Path of an image's keypoints."""
+        return self.root / "features" / "keypoints" / f"{image}.safetensors"
+
+    def descriptors(self, descriptor: str, image: str) -> Path:
+        """Path of an image's descriptors."""
+        return self.root / "features" / descriptor / f"{image}.safetensors"
+
+    @property
+    def database(self) -> Path:
+        """COLMAP's database: keypoints, matches and two-view geometries."""
+        return self.root / "database.db"
+
+    @property
+    def sparse(self) -> Path:
+        """Folder of the models: 0 is the largest."""
+        return self.root / "sparse"
+
+    @property
+    def run_record(self) -> Path:
+        """What was done: options, versions, time and counts of every stage."""
+        return self.root / "run.json"
