@@ -1,0 +1,83 @@
+import json
+
+import numpy as np
+import pytest
+
+from sfm.errors import InputError
+from sfm.learning import patch_set
+from sfm.learning.patch_set import PatchSet, PatchSetWriter, PointPatches, Views
+from tests.learning.patch_sets import small_patch_set, textures
+
+
+def test_what_is_written_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(patch_set, "_SHARD_PATCHES", 100)
+    rng = np.random.default_rng(0)
+    first, second = textures(70, 3, rng), textures(50, 2, rng)
+    writer = PatchSetWriter(tmp_path / "set")
+    writer.add("a", Views.REAL, first)
+    writer.add("b", Views.SYNTHETIC, second)
+    writer.finish(patch_scale=24.0, sources=[], options={})
+    opened = PatchSet.open(tmp_path / "set")
+    assert (opened.num_points, opened.num_patches, opened.patch_scale) == (120, 310, 24.0)
+    assert [len(shard) for shard in opened.shards] == [100, 100, 100, 10]
+    assert np.array_equal(opened.patches(np.arange(310)), np.concatenate([first.patches, second.patches]))
+    assert np.array_equal(
+        opened.patches(np.array([309, 5, 100])), opened.patches(np.arange(310))[[309, 5, 100]]
+    )
+    assert opened.counts.tolist() == [3] * 70 + [2] * 50
+    assert np.array_equal(opened.points_of(["b"]), np.arange(70, 120))
+
+
+def test_sources_keep_licence_and_origin(tmp_path):
+    small_patch_set(tmp_path / "set")
+    (source,) = json.loads((tmp_path / "set" / "manifest.json").read_text())["sources"]
+    assert source["licence"] == "CC0-1.0"
+    assert source["origin"] == "our own"
+    assert source["path"] == "photos"  # no path of the machine it was built on
+
+
+def test_grouping_puts_the_patches_of_a_point_together():
+    patches = [np.full((3, 1, 32, 32), 10, np.uint8), np.full((4, 1, 32, 32), 20, np.uint8)]
+    grouped = PointPatches.grouped(patches, [np.array([7, 3, 5]), np.array([5, 9, 7, 8])])
+    assert grouped.counts.tolist() == [2, 2]
+    assert grouped.patches[:, 0, 0, 0].tolist() == [10, 20, 10, 20]
+
+
+def test_a_subset_keeps_whole_points():
+    points = textures(30, 3, np.random.default_rng(0))
+    subset = points.subset(10, np.random.default_rng(1))
+    assert len(subset.counts) == 10
+    assert len(subset.patches) == 30
+
+
+def test_an_empty_set_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no patches"):
+        PatchSetWriter(tmp_path / "set").finish(patch_scale=24.0, sources=[], options={})
+
+
+def test_an_unfinished_set_is_no_set(tmp_path):
+    writer = PatchSetWriter(tmp_path / "set")
+    writer.add("a", Views.REAL, textures(5, 2, np.random.default_rng(0)))
+    with pytest.raises(InputError, match="not a finished patch set"):
+        PatchSet.open(tmp_path / "set")
+
+
+def test_a_set_of_another_version_is_refused(tmp_path):
+    small_patch_set(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"version": 99}))
+    with pytest.raises(InputError, match="version 99"):
+        PatchSet.open(tmp_path)
+
+
+def test_a_truncated_shard_is_refused(tmp_path):
+    small_patch_set(tmp_path)
+    shard = tmp_path / "patches-0000.npy"
+    shard.write_bytes(shard.read_bytes()[:-5000])
+    with pytest.raises(InputError, match="damaged"):
+        PatchSet.open(tmp_path)
+
+
+def test_unknown_scenes_are_named(tmp_path):
+    with pytest.raises(InputError, match="no scene mill; it has harbour, market"):
+        small_patch_set(tmp_path).points_of(["mill"])

@@ -1,0 +1,151 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sfm.features.detectors import DetectionOptions, DogDetector
+from sfm.features.keypoints import Keypoints
+from sfm.features.patches import extract_patches
+from sfm.images.gray import GrayImage
+from sfm.learning.synthetic import synthetic_points
+from sfm.learning.warps import Warp, match_keypoints, random_warp
+
+
+def photo(width=480, height=360, seed=0):
+    rng = np.random.default_rng(seed)
+    image = np.zeros((height, width, 3), np.float32)
+    for sigma in (1.5, 4, 10):
+        noise = rng.normal(0, 1, image.shape).astype(np.float32)
+        blurred = cv2.GaussianBlur(noise, (0, 0), sigma)
+        image += blurred / blurred.std()
+    return np.clip(127 + 40 * image, 0, 255).astype(np.uint8)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_jacobians_are_the_derivatives_of_the_warp(seed):
+    rng = np.random.default_rng(seed)
+    warp = random_warp(rng, 640, 480)
+    xy = rng.uniform(0, [640, 480], (5, 2))
+    step = 1e-4
+    numeric = np.stack(
+        [(warp.apply(xy + d) - warp.apply(xy - d)) / (2 * step) for d in (np.eye(2) * step)], axis=2
+    )
+    assert np.allclose(warp.jacobians(xy), numeric, rtol=1e-4, atol=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_random_warps_keep_orientation_and_a_sensible_size(seed):
+    warp = random_warp(np.random.default_rng(seed), 640, 480)
+    corners = np.array([[0, 0], [639, 0], [639, 479], [0, 479], [320, 240]], float)
+    determinants = np.linalg.det(warp.jacobians(corners))
+    assert (determinants > 0.01).all()
+    assert (determinants < 12).all()
+    assert 64 <= min(warp.size)
+    assert max(warp.size) <= 640
+    centre = warp.apply(np.array([[320.0, 240.0]]))[0]
+    assert (np.abs(centre - np.array(warp.size) / 2) < 0.35 * np.array(warp.size)).all()
+
+
+def test_rendering_puts_pixels_where_the_warp_says():
+    image = photo()
+    warp = random_warp(np.random.default_rng(3), 480, 360)
+    view = warp.render(image).astype(float)
+    xy = np.random.default_rng(1).uniform([80, 60], [400, 300], (400, 2)).round()
+    there = warp.apply(xy)
+    inside = ((there > 5) & (there < np.array(warp.size) - 6)).all(axis=1)
+    assert inside.sum() > 100
+    smooth = cv2.GaussianBlur(image, (0, 0), 2).astype(float)
+    sampled = cv2.remap(
+        cv2.GaussianBlur(view, (0, 0), 1),
+        there[inside, :1].astype(np.float32),
+        there[inside, 1:].astype(np.float32),
+        cv2.INTER_LINEAR,
+    )[:, 0]
+    expected = smooth[xy[inside, 1].astype(int), xy[inside, 0].astype(int)]
+    assert np.corrcoef(sampled.ravel(), expected.ravel())[0, 1] > 0.95
+
+
+def keypoints(xy, scale, angle):
+    return Keypoints(
+        np.asarray(xy, np.float32),
+        np.asarray(scale, np.float32),
+        np.asarray(angle, np.float32),
+        np.ones(len(xy), np.float32),
+    )
+
+
+def test_keypoints_agree_by_position_scale_and_angle():
+    turn = np.pi / 2
+    matrix = np.array([[0, -2, 100], [2, 0, 10], [0, 0, 1.0]])  # a quarter turn and twice the size
+    warp = Warp(matrix, (400, 400))
+    base = keypoints([[10, 20]] * 1, [3.0], [0.3])
+    x, y = warp.apply(np.array([[10.0, 20.0]]))[0]
+    good = ([x + 1, y], 6.3, 0.3 + turn)
+    too_far = ([x + 6, y], 6.0, 0.3 + turn)
+    too_small = ([x, y], 3.0, 0.3 + turn)
+    turned_off = ([x, y], 6.0, 0.3 + turn + 0.6)
+    view = keypoints(*zip(too_far, too_small, good, turned_off, strict=True))
+    rows, columns = match_keypoints(warp, base, view)
+    assert (rows.tolist(), columns.tolist()) == ([0], [2])
+
+
+def test_every_keypoint_is_matched_at_most_once():
+    warp = Warp(np.eye(3), (100, 100))
+    base = keypoints([[50, 50], [50.4, 50]], [2, 2], [0, 0])
+    view = keypoints([[50.3, 50]], [2], [0])
+    rows, columns = match_keypoints(warp, base, view)
+    assert (rows.tolist(), columns.tolist()) == ([1], [0])
+
+
+def test_no_keypoints_no_matches():
+    warp = Warp(np.eye(3), (100, 100))
+    one = keypoints([[50, 50]], [2], [0])
+    assert len(match_keypoints(warp, one, Keypoints.empty())[0]) == 0
+    assert len(match_keypoints(warp, Keypoints.empty(), one)[0]) == 0
+
+
+def test_redetected_patches_show_the_same_surface():
+    """Patches of matched keypoints resemble each other far more than patches of different points do."""
+    image = photo(640, 480)
+    detector = DogDetector(DetectionOptions(max_keypoints=600))
+    base = GrayImage.of(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+    warp = random_warp(np.random.default_rng(5), 640, 480)
+    view = GrayImage.of(cv2.cvtColor(warp.render(image), cv2.COLOR_BGR2GRAY))
+    a, b = detector.detect(base), detector.detect(view)
+    rows, columns = match_keypoints(warp, a, b)
+    assert len(rows) > 60
+    left = normalised(extract_patches(base, a.take(rows)))
+    right = normalised(extract_patches(view, b.take(columns)))
+    assert np.median((left * right).sum(axis=1)) > 0.5
+    assert np.median((left * np.roll(right, 1, axis=0)).sum(axis=1)) < 0.3
+
+
+def normalised(patches):
+    rows = patches.reshape(len(patches), -1).astype(float)
+    rows -= rows.mean(axis=1, keepdims=True)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_synthetic_points_have_two_views_or_more_and_can_be_repeated():
+    detector = DogDetector(DetectionOptions(max_keypoints=300))
+    first, second = (
+        synthetic_points(photo(), detector, np.random.default_rng(7), num_views=2, patch_scale=24.0)
+        for _ in range(2)
+    )
+    assert len(first.counts) > 30
+    assert first.counts.min() >= 2
+    assert first.counts.max() <= 3
+    assert first.counts.sum() == len(first.patches)
+    assert np.array_equal(first.patches, second.patches)
+
+
+@pytest.mark.parametrize("shape", [(120, 90), (33, 200)])
+def test_small_photographs_do_not_fail(shape):
+    detector = DogDetector(DetectionOptions(max_keypoints=50))
+    points = synthetic_points(
+        photo(*shape), detector, np.random.default_rng(0), num_views=2, patch_scale=24.0
+    )
+    assert points.counts.sum() == len(points.patches)
