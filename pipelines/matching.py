@@ -79,23 +79,30 @@ def match_pairs(
         Hears of it.
     """
     images = {image.photo.name: image for image in features.images}
-    options = {"ratio": ratio, "max_log10_nfa": MAX_LOG10_NFA, **verifier.identity}
+    options = {
+        "descriptor": descriptor,
+        "ratio": ratio,
+        "max_log10_nfa": MAX_LOG10_NFA,
+        **verifier.identity,
+    }
     with MapDatabase(workspace.database) as database:
-        entries = [
-            ImageEntry(name, camera_of[name], image_digest(image.keypoints_digest, cameras[camera_of[name]]))
+        entries = {
+            name: ImageEntry(name, i, image_digest(image.keypoints_digest, i, cameras[i]))
             for name, image in images.items()
-        ]
-        kept = database.prepare(entries, cameras, _Positions(workspace))
+            for i in (camera_of[name],)
+        }
+        kept = database.prepare(list(entries.values()), cameras, _Positions(workspace))
         if not kept:
             progress.say("The database is made anew: images, keypoints or cameras changed.")
         for change in changes(database.options(), options) if database.options() else ():
             progress.say(f"Pairs are matched anew: {change}.")
         database.set_options(options)
         digests = {
-            (a, b): digest_of(
-                [PAIRS_VERSION, options, images[a].descriptors_digest, images[b].descriptors_digest]
+            pair: digest_of(
+                [PAIRS_VERSION, options]
+                + [[entries[name].digest, images[name].descriptors_digest] for name in pair]
             )
-            for a, b in pairs
+            for pair in pairs
         }
         held = database.pair_digests()
         database.keep_only(digests)

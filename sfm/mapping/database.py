@@ -1,17 +1,19 @@
 """COLMAP's database as this project fills it: cameras, images, keypoints, and verified pairs one by one.
 
-Beside COLMAP's own tables it keeps two of this project's, which COLMAP passes over: the recipe each image and
-each pair was made by. So a run that was killed goes on from the pairs it holds, and a pair made with other
-options is never mistaken for a valid one.
+Beside COLMAP's own tables it keeps three of this project's, which COLMAP passes over: the recipe each image and
+each pair was made by, and the options. Rows of both kinds are written in one transaction, so that a run killed
+at any point goes on from the pairs it holds, and a pair made with other options is never mistaken for a valid
+one. COLMAP makes its tables; their rows are written here in SQL, because pycolmap writes on a connection of its
+own and ends the whole process where a transaction cannot be committed to a full disk.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,12 +22,13 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from sfm.errors import WorkError
+from sfm.errors import SfmError, WorkError
 from sfm.files import writing
 from sfm.geometry.camera import Camera
 from sfm.geometry.two_view import TwoViewGeometry
-from sfm.mapping.colmap_io import camera_from_colmap, camera_to_colmap, xy_from_colmap, xy_to_colmap
+from sfm.mapping.colmap_io import camera_to_colmap, xy_from_colmap, xy_to_colmap
 from sfm.mapping.colmap_verifier import to_colmap_two_view
+from sfm.workspace import digest_of
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sfm_images (name TEXT PRIMARY KEY, digest TEXT NOT NULL);
@@ -37,6 +40,9 @@ CREATE TABLE IF NOT EXISTS sfm_pairs (
     PRIMARY KEY (name1, name2)
 );
 """
+_CAMERA_SENSOR = pycolmap.SensorType.CAMERA.value
+_PATIENCE_S = 30.0
+_FULL_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -92,14 +98,17 @@ class ImageEntry:
 
 
 class MapDatabase:
-    """COLMAP's database of one run. Use as a context manager; one writer at a time."""
+    """COLMAP's database of one run. Use as a context manager; one writer at a time.
+
+    Within the context, what SQLite refuses becomes a `WorkError` that says what to do. A file that is no
+    database any more is replaced, for all of it can be made again.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        self._colmap, self._own = _open(path)
-        self._ids = {image.name: image.image_id for image in self._colmap.read_all_images()}
+        self._open()
 
     def __enter__(self) -> MapDatabase:
         return self
@@ -108,11 +117,12 @@ class MapDatabase:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if isinstance(error, sqlite3.Error):
+            raise _refusal(error, self.path) from error
 
     def close(self) -> None:
         """Close the file."""
-        self._own.close()
-        self._colmap.close()
+        self._rows.close()
 
     def prepare(
         self,
@@ -128,177 +138,215 @@ class MapDatabase:
         Returns whether what was held could be kept.
         """
         wanted = {entry.name: entry.digest for entry in entries}
-        held = dict(self._own.execute("SELECT name, digest FROM sfm_images").fetchall())
-        reusable = held.keys() <= wanted.keys() and all(
-            wanted[name] == digest for name, digest in held.items()
-        )
-        if not reusable or self._ids.keys() != held.keys() or self._cameras_changed(cameras):
+        held = dict(self._rows.execute("SELECT name, digest FROM sfm_images"))
+        reusable = held.items() <= wanted.items() and held.keys() == self._ids.keys()
+        if not reusable:
             self._start_over()
-            held, reusable = {}, not held
+            held = {}
         missing = [entry for entry in entries if entry.name not in held]
-        for camera_id in sorted({entry.camera_id for entry in missing}):
-            if not self._colmap.exists_camera(camera_id):
+        known_cameras = {camera_id for (camera_id,) in self._rows.execute("SELECT camera_id FROM cameras")}
+        with self._rows:
+            for camera_id in sorted({entry.camera_id for entry in missing} - known_cameras):
                 self._write_camera(camera_id, cameras[camera_id])
-        for entry in missing:
-            self._write_image(entry, keypoints[entry.name])
+            for entry in missing:
+                self._write_image(entry, keypoints[entry.name])
+        self._ids = self._read_ids()
         return reusable
 
     def pairs(self) -> dict[tuple[str, str], VerifiedPair]:
         """Return the pairs held, by their names in order."""
-        rows = self._own.execute(
+        rows = self._rows.execute(
             "SELECT name1, name2, matches, inliers, kind, log10_nfa, forward, accepted FROM sfm_pairs"
-        ).fetchall()
+        )
         return {(row[0], row[1]): VerifiedPair(*row[:7], accepted=bool(row[7])) for row in rows}
 
     def pair_digests(self) -> dict[tuple[str, str], str]:
         """Return the recipe's digest of every pair held."""
-        rows = self._own.execute("SELECT name1, name2, digest FROM sfm_pairs").fetchall()
+        rows = self._rows.execute("SELECT name1, name2, digest FROM sfm_pairs")
         return {(name1, name2): digest for name1, name2, digest in rows}
 
     def write_pairs(self, results: Iterable[PairResult]) -> None:
         """Write pairs in one transaction; a pair held before is replaced."""
-        results = list(results)
-        with writing(self.path):
-            try:
-                # Kept out first: killed between the two transactions, a pair counts as not done.
-                self._forget([(r.pair.name1, r.pair.name2) for r in results])
-                with pycolmap.DatabaseTransaction(self._colmap):
-                    for result in results:
-                        self._write_pair(result)
-                rows = [
-                    (r.pair.name1, r.pair.name2, r.digest, r.pair.matches, r.pair.inliers, r.pair.kind)
-                    + (r.pair.log10_nfa, r.pair.forward, int(r.pair.accepted))
-                    for r in results
-                ]
-                with self._own:
-                    self._own.executemany("INSERT INTO sfm_pairs VALUES (?,?,?,?,?,?,?,?,?)", rows)
-            except sqlite3.OperationalError as error:
-                raise _full_or(error, self.path) from error
+        with self._rows:
+            for result in results:
+                self._delete(result.pair.name1, result.pair.name2)
+                self._write_pair(result)
 
     def keep_only(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Drop every pair that is not among `pairs`."""
         keep = set(pairs)
-        drop = [pair for pair in self.pairs() if pair not in keep]
-        self._forget(drop)
-        with pycolmap.DatabaseTransaction(self._colmap):
-            for name1, name2 in drop:
-                self._delete(self._ids[name1], self._ids[name2])
+        with self._rows:
+            for pair in self.pair_digests():
+                if pair not in keep:
+                    self._delete(*pair)
 
     def options(self) -> dict[str, Any]:
         """Return the options that pairs were last made with; empty at first."""
-        row = self._own.execute("SELECT options FROM sfm_options").fetchone()
+        row = self._rows.execute("SELECT options FROM sfm_options").fetchone()
         return dict(json.loads(row[0])) if row else {}
 
     def set_options(self, options: Mapping[str, Any]) -> None:
         """Record the options that pairs are made with, to tell what changed another time."""
-        with self._own:
-            self._own.execute("DELETE FROM sfm_options")
-            self._own.execute("INSERT INTO sfm_options VALUES (?)", (json.dumps(dict(options)),))
+        with self._rows:
+            self._rows.execute("DELETE FROM sfm_options")
+            self._rows.execute("INSERT INTO sfm_options VALUES (?)", (json.dumps(dict(options)),))
 
     def verified_points(self, name1: str, name2: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the verified matches of an accepted pair as (K, 2) and (K, 2) pixels."""
         id1, id2 = self._ids[name1], self._ids[name2]
-        inliers = self._colmap.read_two_view_geometry(id1, id2).inlier_matches
-        xy1, xy2 = (xy_from_colmap(self._colmap.read_keypoints(i)[:, :2]) for i in (id1, id2))
-        return xy1[inliers[:, 0]], xy2[inliers[:, 1]]
+        (inliers,) = self._rows.execute(
+            "SELECT data FROM two_view_geometries WHERE pair_id = ?", (_pair_id(id1, id2),)
+        ).fetchone()
+        index = np.frombuffer(inliers or b"", "<u4").reshape(-1, 2)
+        if id1 > id2:
+            index = index[:, ::-1]
+        return self._positions(id1)[index[:, 0]], self._positions(id2)[index[:, 1]]
 
-    def cameras(self) -> dict[int, Camera]:
-        """Return the cameras held."""
-        return {c.camera_id: camera_from_colmap(c) for c in self._colmap.read_all_cameras()}
+    def _positions(self, image_id: int) -> NDArray[np.float64]:
+        columns, data = self._rows.execute(
+            "SELECT cols, data FROM keypoints WHERE image_id = ?", (image_id,)
+        ).fetchone()
+        return xy_from_colmap(np.frombuffer(data or b"", "<f4").reshape(-1, columns)[:, :2])
 
-    def _cameras_changed(self, cameras: Mapping[int, Camera]) -> bool:
-        for camera_id, held in self.cameras().items():
-            camera = cameras.get(camera_id)
-            if camera is None or (held.model, held.width, held.height) != (
-                camera.model,
-                camera.width,
-                camera.height,
-            ):
-                return True
-            if held.focal_is_known != camera.focal_is_known or not np.allclose(held.params, camera.params):
-                return True
-        return False
+    def _open(self) -> None:
+        try:
+            self._rows = _connect(self.path)
+            self._ids = self._read_ids()
+        except sqlite3.OperationalError as error:  # full, locked, read-only: the file itself may be fine
+            raise _refusal(error, self.path) from error
+        except sqlite3.DatabaseError as error:
+            _unlink(self.path)
+            try:
+                self._rows = _connect(self.path)
+            except sqlite3.Error:
+                raise _refusal(error, self.path) from error
+            self._ids = {}
+
+    def _read_ids(self) -> dict[str, int]:
+        return dict(self._rows.execute("SELECT name, image_id FROM images"))
 
     def _start_over(self) -> None:
         self.close()
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
-        self._colmap, self._own = _open(self.path)
-        self._ids = {}
+        _unlink(self.path)
+        self._open()
 
     def _write_camera(self, camera_id: int, camera: Camera) -> None:
-        self._colmap.write_camera(camera_to_colmap(camera, camera_id), use_camera_id=True)
-        rig = pycolmap.Rig(rig_id=camera_id)
-        rig.add_ref_sensor(pycolmap.sensor_t(pycolmap.SensorType.CAMERA, camera_id))
-        self._colmap.write_rig(rig, use_rig_id=True)
+        colmap = camera_to_colmap(camera, camera_id)
+        self._insert(
+            "cameras",
+            camera_id=camera_id,
+            model=colmap.model.value,
+            width=camera.width,
+            height=camera.height,
+            params=_blob(colmap.params, "<f8"),
+            prior_focal_length=int(camera.focal_is_known),
+        )
+        # A rig of one camera, whose id is the camera's.
+        self._insert("rigs", rig_id=camera_id, ref_sensor_id=camera_id, ref_sensor_type=_CAMERA_SENSOR)
 
     def _write_image(self, entry: ImageEntry, xy: NDArray[np.float32]) -> None:
-        with writing(self.path):
-            with pycolmap.DatabaseTransaction(self._colmap):
-                image_id = self._colmap.write_image(
-                    pycolmap.Image(name=entry.name, camera_id=entry.camera_id)
-                )
-                frame = pycolmap.Frame(frame_id=image_id, rig_id=entry.camera_id)
-                sensor = pycolmap.sensor_t(pycolmap.SensorType.CAMERA, entry.camera_id)
-                frame.add_data_id(pycolmap.data_t(sensor, image_id))
-                self._colmap.write_frame(frame, use_frame_id=True)
-                self._colmap.write_keypoints(image_id, xy_to_colmap(xy).astype(np.float32))
-            try:
-                with self._own:
-                    self._own.execute("INSERT INTO sfm_images VALUES (?, ?)", (entry.name, entry.digest))
-            except sqlite3.OperationalError as error:
-                raise _full_or(error, self.path) from error
-        self._ids[entry.name] = image_id
+        image_id = self._insert("images", name=entry.name, camera_id=entry.camera_id)
+        self._insert("frames", frame_id=image_id, rig_id=entry.camera_id)
+        self._insert(
+            "frame_data",
+            frame_id=image_id,
+            data_id=image_id,
+            sensor_id=entry.camera_id,
+            sensor_type=_CAMERA_SENSOR,
+        )
+        positions = _blob(xy_to_colmap(xy), "<f4")
+        self._insert("keypoints", image_id=image_id, rows=len(xy), cols=2, data=positions)
+        self._insert("sfm_images", name=entry.name, digest=entry.digest)
 
     def _write_pair(self, result: PairResult) -> None:
-        id1, id2 = self._ids[result.pair.name1], self._ids[result.pair.name2]
-        self._delete(id1, id2)
-        self._colmap.write_matches(id1, id2, result.matches.astype(np.uint32))
-        if result.pair.accepted:
-            self._colmap.write_two_view_geometry(
-                id1, id2, to_colmap_two_view(result.geometry, result.matches)
-            )
+        pair = result.pair
+        id1, id2 = self._ids[pair.name1], self._ids[pair.name2]
+        matches = result.matches if id1 < id2 else result.matches[:, ::-1]
+        pair_id = _pair_id(id1, id2)
+        self._insert("matches", pair_id=pair_id, rows=len(matches), cols=2, data=_blob(matches, "<u4"))
+        if pair.accepted:
+            geometry = to_colmap_two_view(result.geometry, result.matches)
+            if id1 > id2:
+                geometry.invert()
+            self._write_two_view(pair_id, geometry)
+        self._insert("sfm_pairs", digest=result.digest, **asdict(pair))
 
-    def _delete(self, id1: int, id2: int) -> None:
-        if self._colmap.exists_matches(id1, id2):
-            self._colmap.delete_matches(id1, id2)
-        if self._colmap.exists_two_view_geometry(id1, id2):
-            self._colmap.delete_two_view_geometry(id1, id2)
+    def _write_two_view(self, pair_id: int, geometry: pycolmap.TwoViewGeometry) -> None:
+        inliers = geometry.inlier_matches
+        matrices = {"F": geometry.F, "E": geometry.E, "H": geometry.H}
+        values = {name: _blob(matrix, "<f8") for name, matrix in matrices.items() if matrix is not None}
+        if (pose := geometry.cam2_from_cam1) is not None:
+            x, y, z, w = pose.rotation.quat
+            values |= {"qvec": _blob([w, x, y, z], "<f8"), "tvec": _blob(pose.translation, "<f8")}
+        self._insert(
+            "two_view_geometries",
+            pair_id=pair_id,
+            rows=len(inliers),
+            cols=2,
+            data=_blob(inliers, "<u4"),
+            config=int(geometry.config),
+            **values,
+        )
 
-    def _forget(self, pairs: Sequence[tuple[str, str]]) -> None:
-        with self._own:
-            self._own.executemany("DELETE FROM sfm_pairs WHERE name1 = ? AND name2 = ?", pairs)
+    def _insert(self, table: str, **values: Any) -> int:
+        """Insert a row, and return its number."""
+        columns, marks = ", ".join(values), ", ".join("?" * len(values))
+        query = f"INSERT INTO {table} ({columns}) VALUES ({marks})"
+        return int(self._rows.execute(query, tuple(values.values())).lastrowid or 0)
+
+    def _delete(self, name1: str, name2: str) -> None:
+        pair_id = _pair_id(self._ids[name1], self._ids[name2])
+        for table in ("matches", "two_view_geometries"):
+            self._rows.execute(f"DELETE FROM {table} WHERE pair_id = ?", (pair_id,))
+        self._rows.execute(
+            "DELETE FROM sfm_pairs WHERE (name1, name2) IN (VALUES (?,?), (?,?))",
+            (name1, name2, name2, name1),
+        )
 
 
-def _open(path: Path) -> tuple[pycolmap.Database, sqlite3.Connection]:
-    """Open both connections; a file that is no database any more is replaced, for all of it can be made again."""
-    for attempt in (1, 2):
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open the file, with COLMAP's tables and this project's; made where there is none."""
+    connection = sqlite3.connect(path, timeout=_PATIENCE_S)
+    try:
+        connection.execute("PRAGMA schema_version")  # a file that is no database says so here, and only here
         try:
-            colmap = pycolmap.Database.open(path)
-            own = sqlite3.connect(path, timeout=30)
-            own.executescript(_SCHEMA)
-            return colmap, own
-        except (sqlite3.DatabaseError, RuntimeError, ValueError) as error:
-            if attempt == 2:
-                raise _full_or(error, path) from error
-            with suppress(OSError):
-                path.unlink()
-    raise AssertionError("unreachable")
+            pycolmap.Database.open(path).close()
+        except RuntimeError as error:
+            raise sqlite3.OperationalError("COLMAP cannot open it") from error
+        connection.executescript(_SCHEMA)
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
-def _full_or(error: Exception, path: Path) -> Exception:
-    if "full" in str(error):
+def _unlink(path: Path) -> None:
+    with writing(path):
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def _refusal(error: sqlite3.Error, path: Path) -> SfmError:
+    # COLMAP does not say why it cannot open a database.
+    if "full" in str(error) or shutil.disk_usage(path.parent).free < _FULL_BYTES:
         return WorkError(
             f"The disk is full: could not write {path}. Free some space and run the same command again; "
             "finished work is kept."
         )
-    return WorkError(f"The database {path} cannot be written: {error}. Delete it and run again.")
+    if "locked" in str(error):
+        return WorkError(f"Another program is writing to {path}: close it and run the same command again.")
+    return WorkError(f"The database {path} cannot be used: {error}. Delete it and run again.")
 
 
-def image_digest(keypoints_digest: str, camera: Camera) -> str:
+def _pair_id(id1: int, id2: int) -> int:
+    return int(pycolmap.image_pair_to_pair_id(id1, id2))
+
+
+def _blob(values: Any, dtype: str) -> bytes:
+    return np.ascontiguousarray(values, dtype).tobytes()
+
+
+def image_digest(keypoints_digest: str, camera_id: int, camera: Camera) -> str:
     """Return what an image's rows in the database depend on."""
-    return json.dumps([keypoints_digest, _as_json(camera)])
-
-
-def _as_json(camera: Camera) -> list[Any]:
-    return [camera.model, camera.width, camera.height, list(camera.params), camera.focal_is_known]
+    return digest_of([keypoints_digest, camera_id, asdict(camera)])
