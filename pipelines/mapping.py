@@ -48,6 +48,8 @@ class MappingResult:
         How it was mapped, in words.
     left_out
         Reason by name of each image that is not in the largest model.
+    digest
+        Of the recipe it was made by.
     reused
         Whether an earlier run had made it.
     """
@@ -56,6 +58,7 @@ class MappingResult:
     check: dict[str, Any]
     chosen: str
     left_out: dict[str, str]
+    digest: str
     reused: bool
 
 
@@ -114,8 +117,12 @@ def build_map(
     recipe = Recipe("mapping", MAPPING_VERSION, as_recorded(options), {"pairs": pair_set.digest})
     earlier = _read_record(workspace)
     if earlier and earlier.get("digest") == recipe.digest:
-        progress.say("Reused: the map.")
-        return _result(workspace, earlier, reused=True)
+        try:
+            result = _result(workspace, earlier, reused=True)
+            progress.say("Reused: the map.")
+            return result
+        except InputError as error:
+            progress.say(f"The map is made anew. {error}")
 
     names = [photo.name for photo in photos]
     graph = build_view_graph(names, pair_set.pairs)
@@ -305,5 +312,9 @@ def _read_record(workspace: Workspace) -> dict[str, Any] | None:
 
 def _result(workspace: Workspace, record: Mapping[str, Any], reused: bool) -> MappingResult:
     folders = sorted((f for f in workspace.sparse.iterdir() if f.name.isdigit()), key=lambda f: int(f.name))
+    if not folders:
+        raise InputError(f"{workspace.sparse} holds no model.")
     models = tuple(read_map(folder) for folder in folders)
-    return MappingResult(models, record["check"], record["chosen"], record["left_out"], reused)
+    return MappingResult(
+        models, record["check"], record["chosen"], record["left_out"], record["digest"], reused
+    )

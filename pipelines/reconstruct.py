@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import platform
 import time
 from collections.abc import Iterator
@@ -153,7 +154,7 @@ def reconstruct(
             photo_set, cameras, options, descriptor, workspace, record, progress
         )
         with record.stage("write"):
-            _write_products(mapping, features, out, progress)
+            _write_products(mapping, features, workspace, progress)
         record.data |= _summary(photo_set, features, cameras.cameras, pair_set, mapping)
         write_json(workspace.run_record, record.data)
     return Reconstruction(
@@ -226,10 +227,15 @@ def _given_intrinsics(options: CameraOptions) -> dict[int, Camera] | None:
     return None if options.intrinsics is None else read_cameras_txt(options.intrinsics)
 
 
-def _write_products(mapping: MappingResult, features: FeatureSet, out: Path, progress: Progress) -> None:
-    if mapping.reused and all((out / name).is_file() for name in _PRODUCTS):
+def _write_products(
+    mapping: MappingResult, features: FeatureSet, workspace: Workspace, progress: Progress
+) -> None:
+    complete = mapping.reused and _earlier_record(workspace).get("map_digest") == mapping.digest
+    if complete and all((workspace.root / name).is_file() for name in _PRODUCTS):
         progress.say(f"Reused: {', '.join(_PRODUCTS)}.")
         return
+    # Without run.json, which is written last, nobody takes the products of two maps for those of one.
+    workspace.run_record.unlink(missing_ok=True)
     photos = [image.photo for image in features.images]
     context = ExportContext(
         image_names=[photo.name for photo in photos],
@@ -240,7 +246,15 @@ def _write_products(mapping: MappingResult, features: FeatureSet, out: Path, pro
         progress=progress,
     )
     for format in ("ply", "tum"):
-        export(mapping.models[0], format, out, context)
+        export(mapping.models[0], format, workspace.root, context)
+
+
+def _earlier_record(workspace: Workspace) -> dict[str, Any]:
+    try:
+        record = json.loads(workspace.run_record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _summary(
@@ -259,6 +273,7 @@ def _summary(
         "mean_reprojection_error_px": largest.mean_error_px,
         "models": [{"images": len(m.images), "points": len(m.xyz)} for m in mapping.models],
         "mapped": mapping.chosen,
+        "map_digest": mapping.digest,
         "self_check": mapping.check,
         "left_out": mapping.left_out,
         "skipped": {s.name: s.reason for s in (*photo_set.skipped, *features.skipped)},

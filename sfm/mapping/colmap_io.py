@@ -6,6 +6,8 @@ COLMAP puts the centre of the first pixel at (0.5, 0.5), this project at (0, 0).
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -121,9 +123,21 @@ def write_map(sparse_map: SparseMap, path: Path, *, text: bool = False) -> list[
             if text:
                 reconstruction.write_text(temporary)
             else:
-                reconstruction.write_binary(temporary)
+                write_binary(reconstruction, Path(temporary))
             files = sorted(Path(temporary).iterdir())
             return [file.replace(path / file.name) for file in files]
+
+
+def write_binary(reconstruction: pycolmap.Reconstruction, folder: Path) -> None:
+    """Write a binary COLMAP model into an existing folder.
+
+    Raises `OSError` if the disk is full: pycolmap itself keeps silent about it and leaves truncated files.
+    """
+    reconstruction.write_binary(folder)
+    try:
+        check_binary_model(folder, _parameters_of_model())
+    except InputError as error:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
 
 
 def read_cameras_txt(path: Path) -> dict[int, Camera]:

@@ -14,6 +14,7 @@ import pycolmap
 
 from sfm.errors import WorkError
 from sfm.files import writing
+from sfm.mapping.colmap_io import write_binary
 from sfm.progress import Step
 
 
@@ -110,7 +111,7 @@ def write_models(
         new.mkdir(parents=True)
         for i, model in enumerate(models):
             (new / str(i)).mkdir()
-            model.write_binary(new / str(i))
+            write_binary(model, new / str(i))
         for name, text in records.items():
             (new / name).write_text(text, encoding="utf-8")
         if folder.exists():
