@@ -23,44 +23,13 @@ from sfm.learning.batches import BatchSampler
 from sfm.learning.losses import RECIPES, second_order_similarity
 from sfm.learning.metrics import fpr_at_recall, nearest_is_own
 from sfm.learning.patch_set import PatchSet
-from sfm.options import as_recorded, check, option
+from sfm.learning.training_options import TrainingOptions
+from sfm.options import as_recorded, check
 from sfm.progress import SILENT, Progress, Step
 
 _VALIDATION_SEED = 1_000_003
 _VALIDATION_BATCHES = 4
 _VALIDATION_POINTS = 1024
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How a network is trained."""
-
-    loss: str = option("sosnet", "What to train, and by which loss.", choices=tuple(RECIPES))
-    steps: int = option(2500, "Number of batches.", minimum=1)
-    batch_size: int = option(512, "Points in a batch, each with two patches.", minimum=2)
-    learning_rate: float = option(5e-3, "Adam's step size after the warm-up.", minimum=0.0)
-    warm_up: int = option(50, "Batches over which the step size rises; then it falls to 0.", minimum=0)
-    second_order_weight: float | None = option(
-        None, "Weight of the second-order term. Default: 1 for sosnet, 0 for the others.", minimum=0.0
-    )
-    neighbours: int = option(
-        8, "Nearest neighbours whose distances the second-order term compares.", minimum=1
-    )
-    seed: int = option(0, "Seed of initial weights, batches and dropout.", minimum=0)
-    validation_every: int = option(100, "Batches between two looks at the held-out scenes.", minimum=1)
-    checkpoint_every: int = option(100, "Batches between two checkpoints.", minimum=1, affects_result=False)
-    device: str = option("auto", "Where to compute.", choices=("auto", "cpu", "cuda"), affects_result=False)
-    precision: str = option(
-        "auto",
-        "Arithmetic of the convolutions; auto is bfloat16 where the hardware multiplies matrices in it.",
-        choices=("auto", "float32", "bfloat16"),
-    )
-
-    @property
-    def weight_of_second_order(self) -> float:
-        """The second-order term's weight, the recipe's own if none was given."""
-        given = self.second_order_weight
-        return RECIPES[self.loss].second_order_weight if given is None else given
 
 
 @dataclass(frozen=True)
@@ -167,6 +136,8 @@ class _Run:
         if len(points) < 2:
             raise InputError("Too few points are left to train on: add sources or hold out fewer scenes.")
         self.options = options
+        given = options.second_order_weight
+        self.second_order_weight = RECIPES[options.loss].second_order_weight if given is None else given
         self.folder = folder
         self.identity = {
             **as_recorded(options),
@@ -256,9 +227,8 @@ class _Run:
         described = self._describe(torch.cat([left, right]))
         one, other = described.chunk(2)
         loss = RECIPES[options.loss].first_order(one, other, None)
-        weight = options.weight_of_second_order
-        if weight > 0:
-            loss = loss + weight * second_order_similarity(one, other, options.neighbours)
+        if self.second_order_weight > 0:
+            loss = loss + self.second_order_weight * second_order_similarity(one, other, options.neighbours)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()

@@ -22,7 +22,7 @@ def test_relighting_keeps_shape_and_type_and_can_be_repeated(photo):
 def test_the_night_is_coloured_and_noisy(photo):
     light = photo.astype(np.float32) / 255
     pictures = [night(light, np.random.default_rng(seed)) for seed in range(8)]
-    assert all(0 <= p.min() and p.max() <= 1 for p in pictures)
+    assert all(p.min() >= 0 and p.max() <= 1 for p in pictures)
     # Lamps are warm: less blue than red.
     assert np.mean([p[..., 0].mean() for p in pictures]) < 0.95 * np.mean(
         [p[..., 2].mean() for p in pictures]

@@ -10,7 +10,8 @@ from sfm.errors import InputError, WorkError
 from sfm.features import pretrained
 from sfm.learning import trainer
 from sfm.learning.losses import RECIPES, Recipe
-from sfm.learning.trainer import TrainingOptions, train
+from sfm.learning.trainer import train
+from sfm.learning.training_options import TrainingOptions
 from tests.learning.patch_sets import small_patch_set
 
 # TFeat is the smallest network: 0.6 million weights in three layers.

@@ -43,7 +43,7 @@ def test_random_warps_keep_orientation_and_a_sensible_size(seed):
     determinants = np.linalg.det(warp.jacobians(corners))
     assert (determinants > 0.01).all()
     assert (determinants < 12).all()
-    assert 64 <= min(warp.size)
+    assert min(warp.size) >= 64
     assert max(warp.size) <= 640
     centre = warp.apply(np.array([[320.0, 240.0]]))[0]
     assert (np.abs(centre - np.array(warp.size) / 2) < 0.35 * np.array(warp.size)).all()

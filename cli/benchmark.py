@@ -1,0 +1,58 @@
+"""`sfm benchmark`: descriptors against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sfm.cli.console import Console, common_options
+from sfm.cli.options import command, options_from
+from sfm.learning.benchmark_options import BenchmarkOptions
+from sfm.options import from_mapping
+
+
+@command()
+@click.argument("tests", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-d",
+    "--descriptor",
+    "descriptors",
+    multiple=True,
+    metavar="[LABEL:]NAME[=FILE]",
+    default=("sift", "sosnet"),
+    show_default=True,
+    help="A descriptor, with other weights than the packaged ones if there is a FILE; may be given several times. "
+    "Those of one label are runs with different seeds: their mean and spread are shown.",
+)
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw the main figures into this file.")
+@options_from(BenchmarkOptions)
+@common_options
+def benchmark(
+    console: Console,
+    tests: tuple[Path, ...],
+    descriptors: tuple[str, ...],
+    picture: Path | None,
+    **values: Any,
+) -> None:
+    """Measure descriptors on the same keypoints, where the right answer is known.
+
+    TESTS are folders: a patch set; a homography sequence (H_1_k) or a folder of them; frames of a fixed
+    camera; hand-made correspondences (corrs.txt); a scene with images/ and ground_truth/. Under known
+    poses, the first descriptor's precision at a ratio of 0.8 is what the others are compared at.
+
+    \b
+    sfm benchmark homographies webcam -d sift -d sosnet -d triplet --picture figures.png
+    """  # noqa: D301
+    from sfm.pipelines import benchmark as pipeline
+
+    options = from_mapping(BenchmarkOptions, values)
+    contenders = pipeline.parse_contenders(descriptors, options.device)
+    results = pipeline.benchmark(tests, contenders, options, console)
+    for kind, (columns, rows) in pipeline.tables(results).items():
+        console.table(kind.capitalize(), columns, rows)
+    if picture is not None:
+        pipeline.draw(results, picture)
+        console.say(f"Picture: {picture}.")
+    console.summary({"results": pipeline.to_json(results)})

@@ -1,0 +1,316 @@
+"""Descriptors against each other: on patch sets and on photographs whose relation is known."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sfm.errors import InputError
+from sfm.features.descriptor import Descriptor
+from sfm.learning.benchmark_options import BenchmarkOptions
+from sfm.learning.image_benchmark import (
+    DescribedImages,
+    Matched,
+    Pair,
+    hand_made_figures,
+    hand_made_pairs,
+    homography_pairs,
+    plane_figures,
+    pose_figures,
+    posed_pairs,
+    precision_at,
+    ratio_of_precision,
+    webcam_pairs,
+)
+from sfm.progress import SILENT, Progress
+
+Figures = dict[str, float]
+# What a baseline's precision is taken at, for all others to be compared at the same.
+BASELINE_RATIO = 0.8
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A descriptor in the benchmark.
+
+    Attributes
+    ----------
+    name
+        What the results call it. Contenders of one name are runs of one recipe with different seeds.
+    descriptor
+        The descriptor.
+    """
+
+    name: str
+    descriptor: Descriptor
+
+
+@dataclass(frozen=True)
+class Result:
+    """All contenders on one test.
+
+    Attributes
+    ----------
+    test
+        Name of the sequence, scene or patch set.
+    kind
+        "patches", "homographies", "webcam", "hand-made" or "poses".
+    figures
+        By the contender's name: each figure's mean over its runs.
+    spread
+        By the contender's name: each figure's standard deviation over its runs; empty for a single run.
+    """
+
+    test: str
+    kind: str
+    figures: dict[str, Figures]
+    spread: dict[str, Figures]
+
+
+def parse_contenders(specs: Sequence[str], device: str = "auto") -> list[Contender]:
+    """Make descriptors from NAME, or NAME=FILE for other weights than the packaged ones.
+
+    `LABEL:NAME=FILE` is called LABEL in the results. Raises `InputError` for unknown names and unusable weights.
+    """
+    from sfm.features.network_descriptor import make_network_descriptor
+    from sfm.features.rootsift import RootSift
+
+    contenders = []
+    for spec in specs:
+        label, _, rest = spec.rpartition(":") if ":" in spec.partition("=")[0] else ("", "", spec)
+        name, _, file = rest.partition("=")
+        descriptor = (
+            RootSift()
+            if name == "sift"
+            else make_network_descriptor(name, weights=Path(file) if file else None, device=device)
+        )
+        contenders.append(Contender(label or name, descriptor))
+    if not contenders:
+        raise InputError("Give at least one descriptor.")
+    return contenders
+
+
+def benchmark(
+    tests: Sequence[Path],
+    contenders: Sequence[Contender],
+    options: BenchmarkOptions,
+    progress: Progress = SILENT,
+) -> list[Result]:
+    """Measure all contenders on all tests, on the same keypoints.
+
+    Parameters
+    ----------
+    tests
+        Folders: a patch set; a homography sequence (H_1_k) or a folder of them; a fixed camera's frames;
+        hand-made correspondences (corrs.txt); a scene with images/ and ground_truth/.
+    contenders
+        The descriptors. Under known poses, the first one's precision at a ratio of 0.8 is what all others are
+        compared at.
+    options
+        Number of keypoints and the like.
+    progress
+        Who is told.
+
+    Raises
+    ------
+    InputError
+        If a folder is no test.
+    """
+    runs = [run for path in tests for run in _runs_of(path, options)]
+    results = []
+    with progress.stage("Tests", len(runs), "tests") as step:
+        for run in runs:
+            results.append(_summed_up(run.test, run.kind, contenders, run.measure(contenders)))
+            step.advance(note=run.test)
+    return results
+
+
+def tables(results: Sequence[Result]) -> dict[str, tuple[list[str], list[list[Any]]]]:
+    """Return one table a kind of test: its columns and rows, figures with their spread where there is one."""
+    by_kind: dict[str, tuple[list[str], list[list[Any]]]] = {}
+    for result in results:
+        for name, figures in result.figures.items():
+            columns, rows = by_kind.setdefault(result.kind, (["test", "descriptor", *figures], []))
+            spread = result.spread.get(name, {})
+            rows.append([result.test, name, *(_cell(figures[key], spread.get(key)) for key in columns[2:])])
+    return by_kind
+
+
+def to_json(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Return the results as JSON-ready values."""
+    return [dataclasses.asdict(result) for result in results]
+
+
+def draw(results: Sequence[Result], path: Path) -> None:
+    """Draw one bar chart a kind of test, of the figure that says most, as PNG, SVG or PDF by the suffix."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    from sfm.files import atomic_path
+
+    kinds = [kind for kind in _MAIN_FIGURE if any(result.kind == kind for result in results)]
+    figure, axes = pyplot.subplots(1, len(kinds), figsize=(4.5 * len(kinds), 4), squeeze=False)
+    for axis, kind in zip(axes[0], kinds, strict=True):
+        chosen = [result for result in results if result.kind == kind]
+        key = _MAIN_FIGURE[kind]
+        names = list(chosen[0].figures)
+        for number, name in enumerate(names):
+            x = np.arange(len(chosen)) + 0.8 * (number + 0.5) / len(names) - 0.4
+            height = [result.figures[name][key] for result in chosen]
+            error = [result.spread.get(name, {}).get(key, 0.0) for result in chosen]
+            axis.bar(x, height, 0.8 / len(names), yerr=error if any(error) else None, label=name)
+        axis.set_xticks(range(len(chosen)), [result.test for result in chosen], rotation=30, ha="right")
+        axis.set_title(f"{kind}: {key}")
+    axes[0][0].legend()
+    figure.tight_layout()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    pyplot.close(figure)
+
+
+_MAIN_FIGURE = {
+    "patches": "matching mAP",
+    "homographies": "correct",
+    "webcam": "correct",
+    "hand-made": "within 5 px",
+    "poses": "correct a pair",
+}
+
+
+@dataclass(frozen=True)
+class _Test:
+    """A test, and how to measure contenders on it: one set of figures each, in their order."""
+
+    test: str
+    kind: str
+    measure: Callable[[Sequence[Contender]], list[Figures]]
+
+
+def _runs_of(path: Path, options: BenchmarkOptions) -> list[_Test]:
+    """Recognise what `path` is."""
+    if not path.is_dir():
+        raise InputError(f"There is no folder {path}.")
+    name = path.resolve().name
+    images = DescribedImages(options.keypoints)
+    if (path / "manifest.json").is_file():
+        return [_Test(name, "patches", lambda contenders: _on_patches(path, contenders, options))]
+    if (path / "ground_truth").is_dir():
+        pairs = posed_pairs(path)
+        return [_Test(name, "poses", lambda contenders: _on_poses(images, pairs, contenders))]
+    if any(path.glob("H_1_*")):
+        return [_plane_test(name, "homographies", images, homography_pairs(path))]
+    sequences = sorted(folder for folder in path.iterdir() if folder.is_dir() and any(folder.glob("H_1_*")))
+    if sequences:
+        return [test for sequence in sequences for test in _runs_of(sequence, options)]
+    if any(path.rglob("corrs.txt")):
+        pairs = hand_made_pairs(path)
+        return [_Test(name, "hand-made", lambda contenders: _on_hand_made(images, pairs, contenders))]
+    return [_plane_test(name, "webcam", images, webcam_pairs(path))]
+
+
+def _plane_test(name: str, kind: str, images: DescribedImages, pairs: list[Pair]) -> _Test:
+    return _Test(name, kind, lambda contenders: [_on_planes(images, pairs, c) for c in contenders])
+
+
+def _on_patches(path: Path, contenders: Sequence[Contender], options: BenchmarkOptions) -> list[Figures]:
+    from sfm.learning.patch_benchmark import patch_figures
+    from sfm.learning.patch_set import PatchSet
+
+    patches = PatchSet.open(path)
+    points = np.arange(patches.num_points)
+    all_figures = []
+    for contender in contenders:
+        found = patch_figures(
+            contender.descriptor, patches, points, max_points=options.points, seed=options.seed
+        )
+        all_figures.append(
+            {
+                "FPR95": found.fpr95,
+                "verification AP": found.verification_ap,
+                "matching mAP": found.matching_map,
+                "retrieval mAP": found.retrieval_map,
+                "intra concentration": found.space.intra_concentration,
+                "inter concentration": found.space.inter_concentration,
+                "dimensions": found.space.dimensions,
+            }
+        )
+    return all_figures
+
+
+def _matched(images: DescribedImages, pairs: Sequence[Pair], contender: Contender) -> list[Matched]:
+    return [images.match(pair, contender.descriptor) for pair in pairs]
+
+
+def _on_planes(images: DescribedImages, pairs: Sequence[Pair], contender: Contender) -> Figures:
+    found = plane_figures(_matched(images, pairs, contender))
+    accuracy = dict(zip(("MMA@1", "MMA@3", "MMA@5"), found.accuracy, strict=True))
+    return {
+        "correct": float(found.correct),
+        "precision": found.precision,
+        "matching score": found.matching_score,
+        **accuracy,
+    }
+
+
+def _on_hand_made(
+    images: DescribedImages, pairs: Sequence[Pair], contenders: Sequence[Contender]
+) -> list[Figures]:
+    all_figures = []
+    for contender in contenders:
+        found = hand_made_figures(_matched(images, pairs, contender))
+        within = dict(zip(("within 1 px", "within 3 px", "within 5 px"), found.accuracy, strict=True))
+        all_figures.append({"solved": found.solved, **within})
+    return all_figures
+
+
+def _on_poses(
+    images: DescribedImages, pairs: Sequence[Pair], contenders: Sequence[Contender]
+) -> list[Figures]:
+    all_figures: list[Figures] = []
+    precision = None
+    for contender in contenders:
+        matched = _matched(images, pairs, contender)
+        if precision is None:
+            precision, ratio = precision_at(matched, BASELINE_RATIO), BASELINE_RATIO
+        else:
+            ratio = ratio_of_precision(matched, precision)
+        found = pose_figures(matched, ratio)
+        auc = dict(zip(("AUC@1", "AUC@5", "AUC@10"), found.auc, strict=True))
+        all_figures.append(
+            {"ratio": ratio, "correct a pair": found.correct, "precision": found.precision, **auc}
+        )
+    return all_figures
+
+
+def _summed_up(test: str, kind: str, contenders: Sequence[Contender], figures: Sequence[Figures]) -> Result:
+    """Average the figures of contenders with one name."""
+    by_name: dict[str, list[Figures]] = {}
+    for contender, own in zip(contenders, figures, strict=True):
+        by_name.setdefault(contender.name, []).append(own)
+    return Result(
+        test,
+        kind,
+        {name: _over_runs(runs, np.mean) for name, runs in by_name.items()},
+        {name: _over_runs(runs, _deviation) for name, runs in by_name.items() if len(runs) > 1},
+    )
+
+
+def _over_runs(runs: Sequence[Mapping[str, float]], reduce: Callable[[list[float]], Any]) -> Figures:
+    return {key: float(reduce([run[key] for run in runs])) for key in runs[0]}
+
+
+def _deviation(values: list[float]) -> float:
+    return float(np.std(values, ddof=1))
+
+
+def _cell(value: float, spread: float | None) -> str:
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 3
+    text = f"{value:.{digits}f}"
+    return text if spread is None else f"{text} ± {spread:.{digits}f}"

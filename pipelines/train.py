@@ -1,0 +1,102 @@
+"""Training a descriptor on a patch set, or on the points of one's own maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sfm.features import pretrained
+from sfm.files import atomic_path
+from sfm.learning.patch_set import PatchSet
+from sfm.learning.trainer import Trained, TrainingOptions, Validation, train
+from sfm.pipelines.patch_sources import read_sources
+from sfm.pipelines.patches import PatchSetOptions, build_patch_set
+from sfm.progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What a training ends with.
+
+    Attributes
+    ----------
+    trained
+        Weights and history.
+    curve
+        Picture of the loss and of FPR95 on the held-out scenes.
+    """
+
+    trained: Trained
+    curve: Path
+
+
+def train_descriptor(
+    patches: PatchSet,
+    folder: Path,
+    options: TrainingOptions,
+    *,
+    validation_scenes: Sequence[str] = (),
+    init: str | None = None,
+    progress: Progress = SILENT,
+) -> TrainingRun:
+    """Train and draw the curve.
+
+    Parameters
+    ----------
+    patches
+        The patch set.
+    folder
+        Where everything goes; a run that was stopped there goes on.
+    options
+        The recipe.
+    validation_scenes
+        Scenes to hold out.
+    init
+        Weights to start from: a packaged name or a file; None for new ones.
+    progress
+        Who is told.
+    """
+    start = load_init(init, options.loss) if init else None
+    trained = train(
+        patches, folder, options, validation_scenes=tuple(validation_scenes), init=start, progress=progress
+    )
+    curve = folder / "curve.png"
+    draw_curve(trained.history, curve)
+    return TrainingRun(trained, curve)
+
+
+def map_patches(maps: Sequence[Path], folder: Path, progress: Progress = SILENT) -> PatchSet:
+    """Collect the patches of the points of finished maps: what `--from-map` trains on."""
+    sources = read_sources(maps)
+    options = PatchSetOptions(synthetic_views=0)
+    return build_patch_set(sources, folder, options, progress)
+
+
+def load_init(init: str, loss: str) -> pretrained.Pretrained:
+    """Load weights to start from, by packaged name or by file. Raises `InputError` if they do not fit."""
+    if init in pretrained.available():
+        return pretrained.load(init)
+    return pretrained.load(loss, Path(init))
+
+
+def draw_curve(history: Sequence[Validation], path: Path) -> None:
+    """Draw the loss, and FPR95 on the held-out scenes, over the steps."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    steps = [entry.step for entry in history]
+    figure, left = pyplot.subplots(figsize=(7, 4))
+    left.plot(steps, [entry.loss for entry in history], "o-", color="tab:blue", markersize=3)
+    left.set_xlabel("step")
+    left.set_ylabel("training loss", color="tab:blue")
+    right = left.twinx()
+    right.plot(steps, [100 * entry.fpr95 for entry in history], "s-", color="tab:red", markersize=3)
+    right.set_ylabel("FPR95 on held-out scenes (%)", color="tab:red")
+    right.set_ylim(bottom=0)
+    figure.tight_layout()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    pyplot.close(figure)
