@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": "Measure how far a map is from ground truth.",
     "export": "Write a map for other tools: PLY, TUM, KITTI, COLMAP, nerfstudio, hloc.",
     "report": "Write an HTML report of a finished run.",
+    "view": "Open the report of a finished run in the browser.",
     "train": "Train a patch descriptor on your own photographs.",
     "patches": "Collect the patch pairs that descriptors are trained on.",
     "benchmark": "Measure descriptors on sets with known correspondences.",

@@ -103,6 +103,11 @@ class FinishedRun:
         return sorted(names | set(self.photo_set.names if self.photo_set else ()))
 
     @property
+    def keypoints(self) -> Mapping[str, Keypoints]:
+        """Keypoints by image name, read when asked for; empty for a model of other origin."""
+        return _Lazy(self._artifacts("keypoints"), Keypoints.load)
+
+    @property
     def timestamps_s(self) -> dict[str, float]:
         """Capture times by name, in seconds since 1970-01-01 by the camera's clock, which knows no zone."""
         photos = self.photo_set.photos if self.photo_set else ()

@@ -65,7 +65,19 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None) -> None:
+def write_image(path: Path, rgb: Array) -> None:
+    """Write (H, W, 3) uint8 RGB pixels as JPEG or PNG, by the suffix; whole or not at all."""
+    from PIL import Image
+
+    if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
+        raise InputError(f"{path}: pictures are written as .jpg or .png.")
+    with atomic_path(path) as temporary:
+        Image.fromarray(rgb).save(temporary, quality=90)
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+) -> None:
     """Write named arrays and string metadata as a safetensors file, whole or not at all."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import networkx as nx
@@ -171,6 +172,21 @@ class TestPackages:
 
 
 class TestDependencies:
+    def test_what_is_imported_is_declared(self):
+        declared = {Requirement(text).name.lower() for text in pyproject()["project"]["dependencies"]}
+        distributions = packages_distributions()
+        imported = {
+            name.split(".")[0]
+            for floor in FLOORS.values()
+            for path in floor.rglob("*.py")
+            for name in imports_of(path)
+        }
+        foreign = imported - sys.stdlib_module_names - {"sfm"}
+        undeclared = [
+            name for name in foreign if not declared & {d.lower() for d in distributions.get(name, ())}
+        ]
+        assert sorted(undeclared) == []
+
     def test_every_version_is_pinned_within_its_range(self):
         pins = {}
         for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():

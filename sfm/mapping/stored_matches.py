@@ -17,7 +17,7 @@ _MAX_IMAGES = 2**31 - 1
 
 
 class StoredMatches(Mapping[tuple[str, str], NDArray[np.uint32]]):
-    """The putative matches of a COLMAP database by pair of image names, read when asked for.
+    """The matches of a COLMAP database by pair of image names, read when asked for.
 
     Values are (M, 2) uint32 indices into the keypoints of the first and the second image; pairs without
     matches are left out. Raises `InputError` if the file is no COLMAP database.
@@ -26,18 +26,21 @@ class StoredMatches(Mapping[tuple[str, str], NDArray[np.uint32]]):
     ----------
     database
         Path of the database file.
+    verified
+        Whether to read those that agree with the pair's two-view geometry instead of the putative ones.
     """
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, *, verified: bool = False) -> None:
         self._database = database
+        self._table = "two_view_geometries" if verified else "matches"
         names = dict(self._rows("SELECT image_id, name FROM images"))
         self._pair_ids = {
             (names[pair_id // _MAX_IMAGES], names[pair_id % _MAX_IMAGES]): pair_id
-            for (pair_id,) in self._rows("SELECT pair_id FROM matches WHERE rows > 0 ORDER BY pair_id")
+            for (pair_id,) in self._rows(f"SELECT pair_id FROM {self._table} WHERE rows > 0 ORDER BY pair_id")
         }
 
     def __getitem__(self, pair: tuple[str, str]) -> NDArray[np.uint32]:
-        rows = self._rows("SELECT data FROM matches WHERE pair_id = ?", self._pair_ids[pair])
+        rows = self._rows(f"SELECT data FROM {self._table} WHERE pair_id = ?", self._pair_ids[pair])
         return np.frombuffer(rows[0][0], "<u4").reshape(-1, 2).astype(np.uint32)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:

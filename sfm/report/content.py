@@ -66,8 +66,8 @@ class ReportContent:
     gallery
         Pairs to show with their matches.
     run
-        What `run.json` records; of its entries the page shows `command`, `options`, `versions` and `stages`
-        in tables, and everything as JSON.
+        What `run.json` records; of its entries the page tells `descriptor`, `started`, `mapped` and
+        `self_check`, shows `command`, `options`, `versions` and `stages` in tables, and everything as JSON.
     """
 
     title: str

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 _WIDTH, _HEIGHT = 300, 170
+_LABEL_WIDTH = 36
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 8, 26, 26
 
 
@@ -73,6 +74,7 @@ class Histogram:
             f'<text x="{x(tick):.1f}" y="{_HEIGHT - 8}" text-anchor="{_anchor(x(tick))}">'
             f"{'≥ ' if self.overflow and tick == self.ticks[-1] else ''}{tick:g}</text>"
             for tick in self.ticks
+            if tick == self.ticks[-1] or x(self.ticks[-1]) - x(tick) > _LABEL_WIDTH
         )
         middle = min(x(self.median), _WIDTH - _RIGHT) if self.counts.any() else None
         median = (
@@ -120,7 +122,9 @@ def _continuous(title: str, values: NDArray[np.float64]) -> Histogram:
 def _round_step(length: float) -> float:
     """Return the 1, 2 or 5 times a power of ten that is nearest to `length`."""
     power = 10.0 ** np.floor(np.log10(length))
-    return float(min((power * factor for factor in (1, 2, 5, 10)), key=lambda step: abs(np.log(step / length))))
+    return float(
+        min((power * factor for factor in (1, 2, 5, 10)), key=lambda step: abs(np.log(step / length)))
+    )
 
 
 def _anchor(x: float, margin: float = 14) -> str:

@@ -97,7 +97,9 @@ def _data_uri(image: NDArray[np.uint8]) -> str:
 
 def _marks(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[str, str]:
     """Return path data of lines from `a` to `b` and of dots at both, for an even choice of them."""
-    lines = "".join(f"M{a[i, 0]:.1f} {a[i, 1]:.1f}L{b[i, 0]:.1f} {b[i, 1]:.1f}" for i in _some(len(a), MAX_LINES))
+    lines = "".join(
+        f"M{a[i, 0]:.1f} {a[i, 1]:.1f}L{b[i, 0]:.1f} {b[i, 1]:.1f}" for i in _some(len(a), MAX_LINES)
+    )
     dots = "".join(f"M{x:.1f} {y:.1f}h0" for i in _some(len(a), MAX_DOTS) for x, y in (a[i], b[i]))
     return lines, dots
 
@@ -105,4 +107,4 @@ def _marks(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[str, str]:
 def _some(count: int, most: int) -> list[int]:
     if count <= most:
         return list(range(count))
-    return np.linspace(0, count - 1, most).astype(int).tolist()  # type: ignore[no-any-return]
+    return np.linspace(0, count - 1, most).astype(int).tolist()

@@ -159,7 +159,11 @@ def _component_layout(graph: nx.Graph, seed: int) -> Mapping[str, Floats]:
     if len(ordered) <= _EXACT_LAYOUT:
         layout: Mapping[str, Any] = nx.kamada_kawai_layout(ordered, weight="length")
     else:
-        layout = nx.spring_layout(ordered, weight="strength", seed=seed)
+        # Names tell the order of capture: starting from it, a long path does not fold over itself.
+        noise = np.random.default_rng(seed).normal(scale=0.02, size=(len(ordered), 2))
+        along = np.column_stack([np.linspace(-1, 1, len(ordered)), np.zeros(len(ordered))])
+        start = dict(zip(ordered, along + noise, strict=True))
+        layout = nx.spring_layout(ordered, pos=start, weight="strength", seed=seed)
     points = np.array([layout[name] for name in ordered])
     points = points - points.mean(axis=0)
     points = points @ np.linalg.svd(points, full_matrices=False)[2].T

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sfm.files import write_text
+from sfm.options import flag_of
 from sfm.report.content import ReportContent
 from sfm.report.figures import Histogram, angle_histogram, error_histogram, track_length_histogram
 from sfm.report.gallery import jpeg_data_uri, match_figure
@@ -50,7 +51,6 @@ def render_report(content: ReportContent, *, max_points: int = MAX_SHOWN_POINTS)
     graph = None
     if content.pairs:
         graph = ViewGraphDrawing(content.image_names, content.pairs, sparse_map.poses)
-    command, tables = _run_tables(content.run)
     return render_page(
         "report.html",
         ("viewer.js", "controls.js", "report.js"),
@@ -69,9 +69,13 @@ def render_report(content: ReportContent, *, max_points: int = MAX_SHOWN_POINTS)
         graph=graph,
         graph_lede=_graph_lede(graph, content),
         gallery=[match_figure(pair) for pair in content.gallery],
+        check_rows=_check_rows(content.run),
         run=content.run,
-        command=command,
-        tables=tables,
+        again_lede=f"Mapped {content.run['mapped']}." if content.run.get("mapped") else "",
+        command=content.run.get("command", ""),
+        options=_option_rows(content.run),
+        stages=_stage_rows(content.run),
+        versions=list(content.run.get("versions", {}).items()),
         run_json=json.dumps(content.run, indent=2, ensure_ascii=False, default=str),
     )
 
@@ -104,18 +108,9 @@ def thinned_note(scene: Mapping[str, Any]) -> str:
     points = scene["points"]
     if points["shown"] == points["total"]:
         return ""
-    return f"Shown are {points['shown']:,} of {points['total']:,} points, evenly chosen; the map holds them all."
-
-
-def flat_rows(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return nested values as rows of a table: `camera.model`, `PINHOLE`."""
-    rows: list[tuple[str, str]] = []
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            rows += flat_rows(value, f"{prefix}{key}.")
-        else:
-            rows.append((f"{prefix}{key}".replace("_", " "), _told(value)))
-    return rows
+    return (
+        f"Shown are {points['shown']:,} of {points['total']:,} points, evenly chosen; the map holds them all."
+    )
 
 
 @cache
@@ -186,29 +181,62 @@ def _histograms(content: ReportContent) -> list[Histogram]:
 
 def _made_by(run: Mapping[str, Any]) -> list[str]:
     """Return what is worth saying above the title: the descriptor and the day."""
-    return [str(run[key])[:10] if key == "date" else str(run[key]) for key in ("descriptor", "date") if run.get(key)]
+    return [str(run[key]).partition("T")[0] for key in ("descriptor", "started") if run.get(key)]
 
 
-def _run_tables(run: Mapping[str, Any]) -> tuple[str, list[tuple[str, list[tuple[str, str]]]]]:
-    command = run.get("command", "")
-    if not isinstance(command, str):
-        command = " ".join(map(str, command))
-    tables = []
-    for key, caption in (("options", "Options"), ("versions", "Versions"), ("stages", "Stages")):
-        values = run.get(key)
-        if isinstance(values, Mapping):
-            tables.append((caption, flat_rows(values)))
-    return command, tables
+def _check_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what the self-check found, for a table: the finding and its number."""
+    check = run.get("self_check") or {}
+    rows = [
+        (f"Focal length of camera {camera}, share of what EXIF says", f"{ratio:.3f}")
+        for camera, ratio in check.get("focal_ratios", {}).items()
+    ]
+    if gps := check.get("gps"):
+        rows.append(
+            ("Distance to GPS positions, rms", f"{gps['rms_m']:.1f} m of {gps['spread_m']:.0f} m spread")
+        )
+    if check.get("pairs"):
+        rows.append(
+            ("Verified pairs that contradict the map", f"{check['contradicting_pairs']} of {check['pairs']}")
+        )
+    return rows
+
+
+def _option_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the options of all stages as flags and values; what was left open is not listed."""
+    options = run.get("options") or {}
+    return [
+        (flag_of(name), _told(value))
+        for stage in options.values()
+        if isinstance(stage, Mapping)
+        for name, value in stage.items()
+        if value is not None
+    ]
+
+
+def _stage_rows(run: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return name, time and counts of each stage."""
+    rows = []
+    for name, stage in (run.get("stages") or {}).items():
+        counts = [_counted(value, key) for key, value in stage.items() if _is_count(value)]
+        rows.append((name.capitalize(), f"{stage.get('seconds', float('nan')):.1f} s", ", ".join(counts)))
+    return rows
+
+
+def _counted(count: int, things: str) -> str:
+    return f"{count:,} {things.removesuffix('s') if count == 1 else things}"
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _told(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "–"}[value]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}" if math.isfinite(value) else "–"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(_told, value)) or "–"
-    return str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _listed(words: Iterable[str]) -> str:

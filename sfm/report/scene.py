@@ -128,7 +128,7 @@ def _rows_among(shown: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np
 
 def _rounded(values: NDArray[np.float64]) -> list[Any]:
     """Return nested lists of floats with the digits float32 has."""
-    return np.vectorize(lambda value: float(f"{value:.8g}"), otypes=[float])(values).tolist()  # type: ignore[no-any-return]
+    return np.vectorize(lambda value: float(f"{value:.8g}"), otypes=[float])(values).tolist()
 
 
 def _base64(array: NDArray[Any], dtype: str) -> str:

@@ -9,12 +9,19 @@ from sfm.features.network_descriptor import NetworkDescriptor, choose_device, ma
 from sfm.features.networks import NETWORKS
 from sfm.images.gray import GrayImage
 
+from .descriptor_contract import DescriptorContract
+
 
 def make(name="sosnet", **options):
     torch.manual_seed(0)
     network = NETWORKS[name]()
     network.initialise()
     return NetworkDescriptor(name, network, "0" * 64, device="cpu", **options)
+
+
+class TestNetworkDescriptor(DescriptorContract):
+    def make(self):
+        return make()
 
 
 @pytest.fixture(scope="module")

@@ -423,7 +423,7 @@ class MapViewer {
   // Diameter in pixels of a point at distance 1: fewer points are drawn larger, and all grow as one comes near.
   sizeOfPoints() {
     const area = this.canvas.clientWidth * this.canvas.clientHeight;
-    const diameter = Math.max(1.8, Math.min(6, 0.42 * Math.sqrt(area / Math.max(this.points.count, 1))));
+    const diameter = Math.max(1.8, Math.min(6, 0.5 * Math.sqrt(area / Math.max(this.points.count, 1))));
     return this.pointSize * diameter * this.startDistance;
   }
 

@@ -1,0 +1,78 @@
+"""`sfm demo`: the whole job without photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sfm.cli.console import Console, common_options
+from sfm.cli.options import command
+from sfm.features.choice import DESCRIPTORS, DescriptionOptions
+
+
+@command()
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default="sfm-demo",
+    show_default=True,
+    help="Output folder.",
+)
+@click.option(
+    "--views",
+    type=click.IntRange(16, 24),
+    default=20,
+    show_default=True,
+    help="Number of photographs along the street.",
+)
+@click.option(
+    "--descriptor",
+    type=click.Choice(DESCRIPTORS),
+    default=DescriptionOptions.descriptor,
+    show_default=True,
+    help="Who describes keypoints.",
+)
+@common_options
+def demo(console: Console, out: Path, views: int, **values: Any) -> None:
+    """See it work without photographs: render a street, map it, check it.
+
+    A small street is rendered as photographs of a known camera on a known path. The map is made of these
+    pictures alone and then compared with what is known.
+    """
+    from sfm.pipelines.demo import StreetOptions
+    from sfm.pipelines.demo import demo as run
+    from sfm.pipelines.stage_options import ReconstructOptions
+
+    result = run(out, StreetOptions(views=views), ReconstructOptions.of(**values), console)
+    made, error = result.reconstruction, result.evaluation
+    console.table(
+        "",
+        ["", ""],
+        [
+            ("images in the map", f"{error.registered} of {error.total}"),
+            ("points", f"{len(made.map.xyz):,}"),
+            (
+                "path against the truth",
+                f"{1000 * error.ate_rmse:.1f} mm rmse, {1000 * error.ate_max:.1f} mm at most",
+            ),
+            ("rotations against the truth", f"{error.rotation_median_deg:.3f} deg median"),
+            ("photographs", str(result.scene / "images")),
+            ("map (COLMAP)", str(made.out / "sparse" / "0")),
+            ("trajectory (TUM)", str(made.out / "trajectory.tum")),
+            ("points and path (PLY)", f"{made.out / 'points.ply'}, {made.out / 'cameras.ply'}"),
+            ("picture", str(result.picture)),
+        ],
+    )
+    console.print(f"Next: sfm reconstruct YOUR_PHOTOS, or look at {result.picture}.")
+    console.summary(
+        {
+            "evaluation": error.as_json(),
+            "points": len(made.map.xyz),
+            "scene": result.scene,
+            "map": made.out,
+            "picture": result.picture,
+        }
+    )

@@ -1,0 +1,82 @@
+"""`sfm match`: two photographs, their verified matches and relative pose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sfm.cli.console import Console, common_options
+from sfm.cli.options import command, options_from
+from sfm.features.choice import DescriptionOptions
+from sfm.features.detectors import DetectionOptions
+from sfm.geometry.two_view import VerificationOptions
+from sfm.images.cameras import CameraOptions
+from sfm.matching.mutual import MatchingOptions
+from sfm.options import from_mapping
+
+
+@command()
+@click.argument("image1", metavar="A", type=click.Path(path_type=Path))
+@click.argument("image2", metavar="B", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default="matches.jpg",
+    show_default=True,
+    help="Picture of the matches: verified green, rejected red.",
+)
+@options_from(CameraOptions, DetectionOptions, DescriptionOptions, MatchingOptions, VerificationOptions)
+@common_options
+def match(console: Console, image1: Path, image2: Path, out: Path, **values: Any) -> None:
+    """Match two photographs: verified matches, relative pose, a picture.
+
+    The rotation is the angle by which the camera turned from A to B. The direction is the unit vector from
+    the camera of A to that of B: x right, y down, z ahead, as A sees it.
+    """
+    from sfm.pipelines.match import match as run
+
+    result = run(
+        image1,
+        image2,
+        out,
+        from_mapping(DetectionOptions, values),
+        from_mapping(DescriptionOptions, values),
+        from_mapping(MatchingOptions, values),
+        from_mapping(VerificationOptions, values),
+        from_mapping(CameraOptions, values),
+    )
+    geometry, direction = result.geometry, result.translation_direction
+    angle = result.rotation_deg
+    told_direction = None if direction is None else " ".join(f"{x:+.3f}" for x in direction)
+    console.table(
+        "",
+        ["", ""],
+        [
+            ("keypoints", f"{result.keypoints[0]} and {result.keypoints[1]}"),
+            ("matches", str(len(result.xy1))),
+            ("verified", str(len(geometry.inliers))),
+            ("kind", geometry.kind),
+            ("rotation (deg)", "unknown" if angle is None else f"{angle:.3f}"),
+            ("direction (right, down, ahead)", told_direction or "unknown"),
+            ("picture", str(result.picture)),
+        ],
+    )
+    if geometry.kind != "degenerate" and result.log10_nfa > -1:
+        console.warn("As many matches could agree by chance: do not rely on this relative pose.")
+    pose = geometry.cam2_from_cam1
+    console.summary(
+        {
+            "keypoints": result.keypoints,
+            "matches": len(result.xy1),
+            "verified": len(geometry.inliers),
+            "kind": geometry.kind,
+            "log10_nfa": result.log10_nfa,
+            "rotation_deg": angle,
+            "translation_direction": direction,
+            "rotation_matrix": None if pose is None else pose.rotation,
+            "picture": result.picture,
+        }
+    )

@@ -1,0 +1,67 @@
+"""From photographs to keypoints and descriptors, and no further."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sfm.features.choice import DescriptionOptions, make_descriptor
+from sfm.features.detectors import DetectionOptions, DogDetector
+from sfm.images.photo_set import read_photo_set
+from sfm.options import check
+from sfm.pipelines.features import FeatureSet, extract_features
+from sfm.pipelines.reconstruct import default_output, refuse_output_among_images
+from sfm.progress import SILENT, Progress
+from sfm.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `describe` made: the output folder, and the photographs that have features there."""
+
+    out: Path
+    descriptor: str
+    features: FeatureSet
+
+
+def describe(
+    images: Path | str,
+    out: Path | str | None = None,
+    detection: DetectionOptions | None = None,
+    description: DescriptionOptions | None = None,
+    progress: Progress = SILENT,
+) -> Description:
+    """Detect and describe the keypoints of photographs.
+
+    Parameters
+    ----------
+    images
+        A folder of photographs, a text file that lists them, or a single one.
+    out
+        Output folder; `reconstruct` into the same one goes on from here. Default as there.
+    detection, description
+        What is chosen.
+    progress
+        Hears of the work.
+
+    Returns
+    -------
+    What was made: `out`/features/keypoints/NAME.safetensors and `out`/features/DESCRIPTOR/NAME.safetensors.
+
+    Raises
+    ------
+    InputError
+        If the images, an option or the output folder cannot be used.
+    """
+    detection, description = detection or DetectionOptions(), description or DescriptionOptions()
+    check(detection)
+    images, out = Path(images), default_output(Path(images)) if out is None else Path(out)
+    refuse_output_among_images(images, out)
+    descriptor = make_descriptor(description, detection.max_size)
+    photo_set = read_photo_set(images, progress)
+    workspace = Workspace(out)
+    with workspace.lock():
+        features = extract_features(
+            photo_set.photos, workspace, DogDetector(detection), descriptor, detection.max_size, progress
+        )
+    return Description(out, descriptor.name, features)

@@ -1,0 +1,137 @@
+"""Two photographs: verified matches, relative pose and a picture of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm.errors import InputError
+from sfm.features.choice import DescriptionOptions, default_ratio, make_descriptor
+from sfm.features.detectors import DetectionOptions, DogDetector
+from sfm.files import write_image
+from sfm.geometry.camera import Camera
+from sfm.geometry.chance import log10_nfa_of
+from sfm.geometry.pose import rotation_angle_deg
+from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions
+from sfm.images.cameras import CameraOptions, assign_cameras
+from sfm.images.decode import load_gray, load_rgb
+from sfm.images.gray import GrayImage
+from sfm.images.photo_set import Photo, PhotoSet, read_photo_set
+from sfm.mapping.colmap_io import read_cameras_txt
+from sfm.mapping.colmap_verifier import make_verifier
+from sfm.matching.mutual import MatchingOptions, match_mutual
+from sfm.report.pictures import draw_matches
+
+
+@dataclass(frozen=True)
+class MatchResult:
+    """How two photographs relate.
+
+    Attributes
+    ----------
+    keypoints
+        Number of keypoints of each.
+    xy1, xy2 : (M, 2) float32
+        Positions of the putative matches, in pixels of the original images.
+    geometry
+        The verified two-view geometry.
+    log10_nfa
+        How far it is from chance; below -1 it can be trusted.
+    picture
+        Where the picture of the matches is.
+    """
+
+    keypoints: tuple[int, int]
+    xy1: NDArray[np.float32]
+    xy2: NDArray[np.float32]
+    geometry: TwoViewGeometry
+    log10_nfa: float
+    picture: Path
+
+    @property
+    def rotation_deg(self) -> float | None:
+        """Angle by which the camera turned, in degrees; None if the relative pose is not known."""
+        pose = self.geometry.cam2_from_cam1
+        return None if pose is None else rotation_angle_deg(pose.rotation)
+
+    @property
+    def translation_direction(self) -> NDArray[np.float64] | None:
+        """Unit vector from the first camera's centre to the second's, in the first camera's axes; None if unknown.
+
+        x points right, y down, z ahead.
+        """
+        pose = self.geometry.cam2_from_cam1
+        if pose is None or not pose.translation.any():
+            return None
+        center = pose.center
+        return center / np.linalg.norm(center)
+
+
+def match(
+    image1: Path | str,
+    image2: Path | str,
+    picture: Path | str = "matches.jpg",
+    detection: DetectionOptions | None = None,
+    description: DescriptionOptions | None = None,
+    matching: MatchingOptions | None = None,
+    verification: VerificationOptions | None = None,
+    cameras: CameraOptions | None = None,
+) -> MatchResult:
+    """Match two photographs, verify the matches and draw them.
+
+    Parameters
+    ----------
+    image1, image2
+        The photographs.
+    picture
+        Where the picture of the matches is written, .jpg or .png.
+    detection, description, matching, verification, cameras
+        What is chosen.
+
+    Raises
+    ------
+    InputError
+        If a photograph or an option cannot be used.
+    """
+    detection, description = detection or DetectionOptions(), description or DescriptionOptions()
+    matching, verification = matching or MatchingOptions(), verification or VerificationOptions()
+    cameras = cameras or CameraOptions()
+    verifier = make_verifier(verification)
+    photos = [_read_one(Path(path)) for path in (image1, image2)]
+    intrinsics = None if cameras.intrinsics is None else read_cameras_txt(cameras.intrinsics)
+    cams = [_camera(photo, cameras, intrinsics) for photo in photos]
+    descriptor = make_descriptor(description, detection.max_size)
+    keypoints, rows = [], []
+    for photo in photos:
+        image = _load(photo, detection.max_size)
+        keypoints.append(DogDetector(detection).detect(image))
+        rows.append(descriptor.describe(image, keypoints[-1]))
+    ratio = default_ratio(descriptor.name) if matching.ratio is None else matching.ratio
+    index = match_mutual(*rows).below(ratio).index
+    xy1, xy2 = keypoints[0].xy[index[:, 0]], keypoints[1].xy[index[:, 1]]
+    geometry = verifier.verify(xy1, xy2, *cams)
+    nfa = log10_nfa_of(geometry, xy1, xy2, *cams)
+    verified = np.isin(np.arange(len(index)), geometry.inliers)
+    write_image(Path(picture), draw_matches(*(load_rgb(photo) for photo in photos), xy1, xy2, verified))
+    return MatchResult((len(keypoints[0]), len(keypoints[1])), xy1, xy2, geometry, nfa, Path(picture))
+
+
+def _read_one(path: Path) -> Photo:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give two images, or use `sfm reconstruct` on the folder.")
+    return read_photo_set(path).photos[0]
+
+
+def _camera(photo: Photo, options: CameraOptions, intrinsics: dict[int, Camera] | None) -> Camera:
+    assigned = assign_cameras(PhotoSet(photo.path.parent, (photo,)), options, intrinsics)
+    return assigned.cameras[assigned.camera_of[photo.name]]
+
+
+def _load(photo: Photo, max_size: int) -> GrayImage:
+    try:
+        return load_gray(photo, max_size)
+    except InputError as error:
+        raise InputError(f"{photo.path} cannot be used: {error}.") from error
