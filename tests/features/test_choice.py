@@ -1,0 +1,53 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sfm.errors import InputError
+from sfm.features import pretrained
+from sfm.features.choice import DESCRIPTORS, DescriptionOptions, default_ratio, make_descriptor
+from sfm.features.networks import NETWORKS
+
+
+def test_sift_by_default():
+    descriptor = make_descriptor(DescriptionOptions(), 1200)
+    assert descriptor.name == "sift"
+    assert descriptor.identity["max_size"] == 1200
+
+
+@pytest.mark.parametrize("name", sorted(set(DESCRIPTORS) - {"sift"}))
+def test_networks_with_weights_of_a_file(tmp_path, name):
+    path = tmp_path / "w.safetensors"
+    pretrained.save(NETWORKS[name](), name, path, patch_scale=24.0)
+    options = DescriptionOptions(descriptor=name, weights=path, device="cpu", patch_scale=20.0)
+    descriptor = make_descriptor(options, 1600)
+    assert descriptor.name == name
+    assert descriptor.identity["patch_scale"] == 20.0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"weights": Path("w.pth")}, "--weights needs a network"),
+        ({"device": "cuda"}, "RootSIFT runs on the CPU"),
+        ({"descriptor": "surf"}, "--descriptor surf: choose one of sift"),
+        ({"descriptor": "sosnet", "weights": Path("missing.safetensors")}, "missing.safetensors"),
+        ({"patch_scale": 0.5}, "--patch-scale 0.5"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(options, told):
+    with pytest.raises(InputError, match=told):
+        make_descriptor(DescriptionOptions(**options), 1600)
+
+
+def test_every_descriptor_has_a_ratio():
+    assert all(0.5 < default_ratio(name) <= 1 for name in DESCRIPTORS)
+
+
+def test_sift_does_not_import_torch():
+    code = (
+        "import sys; from sfm.features.choice import *; make_descriptor(DescriptionOptions(), 1600); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
