@@ -17,6 +17,8 @@ from sfm.errors import InputError, WorkError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -25,12 +27,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     The temporary name keeps the suffix of `path` (some writers choose the format by it) and ends up nowhere
     if the block fails. Raises `InputError` where nothing may be written and `WorkError` where the disk is full.
     """
-    temporary = path.with_name(f".{path.stem[:80]}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    # Without the name of `path`, which may be as long as the system allows.
+    temporary = path.with_name(f".{uuid.uuid4().hex}.part{path.suffix}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            os.replace(temporary, path)
+            temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -47,7 +50,7 @@ def writing(path: Path) -> Iterator[None]:
                 f"The disk is full: could not write {path}. Free some space and run the same command again; "
                 "finished work is kept."
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in _UNWRITABLE:
             raise InputError(
                 f"Cannot write {path}: {error.strerror}. Choose another output folder."
             ) from error

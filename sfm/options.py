@@ -6,7 +6,9 @@ A default therefore stands in one place, and so does its explanation.
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sfm.errors import InputError
@@ -82,8 +84,15 @@ def as_recorded(options: Any) -> dict[str, Any]:
 
 
 def from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Build the options dataclass `kind` from those `values` that name one of its fields, and check it."""
-    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    options = kind(**{name: value for name, value in values.items() if name in names})
+    """Build the options dataclass `kind` from those `values` that name one of its fields, and check it.
+
+    Paths may be given as text.
+    """
+    hints = typing.get_type_hints(kind)
+    own = {field.name: values[field.name] for field in dataclasses.fields(kind) if field.name in values}  # type: ignore[arg-type]
+    for name, value in own.items():
+        if isinstance(value, str) and Path in (hints[name], *typing.get_args(hints[name])):
+            own[name] = Path(value)
+    options = kind(**own)
     check(options)
     return options

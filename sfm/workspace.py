@@ -72,6 +72,8 @@ class Recipe:
             before = json.loads(metadata.get("options", "{}"))
         except ValueError:
             return ["its recipe"]
+        if metadata.get("version") != str(self.version):
+            return ["a new version of sfm"]
         return changes(before, self.options) or ["its input"]
 
 

@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,5 +18,47 @@ def sfm_data() -> Path:
     """Folder of the photographs that tests run on; they are not part of the repository."""
     folder = _data_folder()
     if not (folder / "scenes").is_dir():
-        pytest.skip(f"no photographs at {folder}: set SFM_DATA to the folder that holds scenes/, homographies/, ...")
+        pytest.skip(
+            f"no photographs at {folder}: set SFM_DATA to the folder that holds scenes/, homographies/, ..."
+        )
     return folder
+
+
+class SmallDisk:
+    """A file system of its own, in memory; called with its size in kB, it returns the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mounted = False
+
+    def __call__(self, kilobytes: int) -> Path:
+        self.folder.mkdir()
+        self._mount("-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs")
+        self.mounted = True
+        return self.folder
+
+    def resize(self, kilobytes: int) -> None:
+        self._mount("-o", f"remount,size={kilobytes}k")
+
+    def make_read_only(self) -> None:
+        self._mount("-o", "remount,ro")
+
+    def remove(self) -> None:
+        if self.mounted:
+            subprocess.run(["umount", "--lazy", self.folder], check=True)
+
+    def _mount(self, *arguments: str) -> None:
+        try:
+            done = subprocess.run(["mount", *arguments, self.folder], capture_output=True, text=True)
+        except FileNotFoundError:
+            pytest.skip("there is no mount here")
+        if done.returncode:
+            pytest.skip(f"file systems cannot be mounted here: {done.stderr.strip()}")
+
+
+@pytest.fixture
+def disk(tmp_path: Path):
+    """A small disk to fill or to make read-only; needs to be root, skips otherwise."""
+    small = SmallDisk(tmp_path / "disk")
+    yield small
+    small.remove()

@@ -1,0 +1,129 @@
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+
+from sfm import files
+from sfm.errors import InputError, WorkError
+from sfm.files import atomic_path, read_metadata, read_tensors, write_json, write_tensors, write_text, writing
+
+
+def interrupted(path, error):
+    path.write_text("half of the new")
+    raise error
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_written_under_another_name_first(tmp_path):
+    target = tmp_path / "new" / "a.txt"
+    with atomic_path(target) as temporary:
+        temporary.write_text("half")
+        assert not target.exists()
+        assert temporary.parent == target.parent
+        assert temporary.suffix == ".txt"
+        assert temporary.name.startswith(".")
+        assert ".part" in temporary.name
+    assert target.read_text() == "half"
+    assert names(target.parent) == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    target = tmp_path / "a.txt"
+    write_text(target, "old")
+    with pytest.raises(error), atomic_path(target) as temporary:
+        interrupted(temporary, error)
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("name", ["日" * 80 + ".jpg.txt", "😀" * 60 + ".txt", "a" * 251 + ".txt"])
+def test_names_as_long_as_the_system_allows(tmp_path, name):
+    write_text(tmp_path / name, "x")
+    assert names(tmp_path) == [name]
+
+
+def test_text_is_utf8(tmp_path):
+    write_json(tmp_path / "a.json", {"name": "día 日本"})
+    assert "día 日本" in (tmp_path / "a.json").read_bytes().decode("utf-8")
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"name": "día 日本"}
+
+
+def refused(path, number):
+    with writing(path):
+        raise OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_work_that_failed(tmp_path, number):
+    with pytest.raises(WorkError, match="The disk is full: could not write") as caught:
+        refused(tmp_path / "a", number)
+    assert str(caught.value).endswith("finished work is kept.")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM, errno.ENAMETOOLONG])
+def test_no_permission_is_bad_input(tmp_path, number):
+    with pytest.raises(InputError, match="Choose another output folder"):
+        refused(tmp_path / "a", number)
+
+
+def test_other_faults_are_not_hidden(tmp_path):
+    with pytest.raises(OSError, match="busy") as caught, writing(tmp_path / "a"):
+        raise OSError(errno.EBUSY, "busy")
+    assert not isinstance(caught.value, InputError)
+
+
+def test_a_folder_that_is_a_file_is_bad_input(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="file"):
+        write_text(tmp_path / "file" / "a.txt", "x")
+
+
+def test_tensors_and_metadata_come_back(tmp_path):
+    tensors = {
+        "rows": np.arange(12, dtype=np.float32).reshape(3, 4),
+        "turned": np.arange(6.0).reshape(2, 3).T,
+        "none": np.empty((0, 2), np.float32),
+    }
+    write_tensors(tmp_path / "t.safetensors", tensors, {"digest": "abc"})
+    found, metadata = read_tensors(tmp_path / "t.safetensors")
+    assert metadata == {"digest": "abc"} == read_metadata(tmp_path / "t.safetensors")
+    for name, array in tensors.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+
+
+@pytest.mark.parametrize("cut", [0, 4, 40, -1])
+def test_half_a_file_is_no_file(tmp_path, cut):
+    path = tmp_path / "t.safetensors"
+    write_tensors(path, {"a": np.arange(50.0)}, {"digest": "abc"})
+    path.write_bytes(path.read_bytes()[:cut])
+    assert read_metadata(path) is None
+    with pytest.raises(InputError, match=r"t\.safetensors is missing or is not a whole"):
+        read_tensors(path)
+
+
+def test_no_file(tmp_path):
+    assert read_metadata(tmp_path / "none") is None
+    with pytest.raises(InputError, match="none is missing"):
+        read_tensors(tmp_path / "none")
+
+
+def test_tensors_on_a_full_disk(tmp_path, monkeypatch):
+    def full(tensors, filename, metadata):
+        raise safetensors.SafetensorError(
+            "Error while serializing: I/O error: No space left on device (os error 28)"
+        )
+
+    import safetensors
+    import safetensors.numpy
+
+    monkeypatch.setattr(safetensors.numpy, "save_file", full)
+    with pytest.raises(WorkError, match="disk is full"):
+        files.write_tensors(tmp_path / "t.safetensors", {"a": np.zeros(2)})
+    assert names(tmp_path) == []
