@@ -112,8 +112,8 @@ def angle_histogram(angles_deg: NDArray[np.float64]) -> Histogram:
 
 def _continuous(title: str, values: NDArray[np.float64]) -> Histogram:
     """Return a histogram from 0 to nearly the largest of `values`, in steps that read well."""
-    high = float(np.percentile(values, 99)) if len(values) else 1.0
-    step = _round_step(max(high, 1e-3) / 5)
+    high = max(float(np.percentile(values, 99)), 1e-3) if len(values) else 1.0
+    step = _round_step(high / 5)
     ticks = np.arange(0, high + step, step)
     edges = np.linspace(0, ticks[-1], 6 * (len(ticks) - 1) + 1)
     return Histogram.of(title, values, edges, ticks.round(6).tolist())

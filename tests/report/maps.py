@@ -38,7 +38,8 @@ def walk_map(images=12, points=600, seed=0, names=None, observed=8):
         images=made,
         point_ids=ids,
         xyz=xyz,
-        rgb=rng.integers(40, 256, (points, 3)).astype(np.uint8),
+        # Red is kept for the camera path.
+        rgb=rng.integers([40, 60, 60], [130, 256, 256], (points, 3)).astype(np.uint8),
         error_px=rng.gamma(2.0, 0.3, points),
         track_length=rng.geometric(0.35, points) + 1,
     )

@@ -1,0 +1,40 @@
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from sfm.report.figures import Histogram, angle_histogram, error_histogram, track_length_histogram
+
+
+def test_values_beyond_the_axis_count_in_the_last_bin():
+    histogram = Histogram.of("t", np.array([0.1, 0.9, 5.0]), np.array([0.0, 0.5, 1.0]), [0, 1])
+    assert histogram.counts.tolist() == [1, 2]
+    assert histogram.overflow
+    assert "≥ 1" in histogram.svg
+
+
+def test_each_track_length_has_a_bin_of_its_own():
+    histogram = track_length_histogram(np.array([2, 2, 2, 3, 5]))
+    assert histogram.counts[:4].tolist() == [3, 1, 0, 1]
+    assert not histogram.overflow
+    assert histogram.median == 2
+
+
+@pytest.mark.parametrize("make", [error_histogram, angle_histogram])
+@pytest.mark.parametrize("values", [[], [0.0], [0.3] * 5, np.linspace(0, 87, 1000), [1e-9, 1e6]])
+def test_every_value_is_counted_and_the_axis_is_round(make, values):
+    histogram = make(np.array(values, float))
+    assert histogram.counts.sum() == len(values)
+    step = histogram.ticks[1] - histogram.ticks[0]
+    assert re.fullmatch(r"[125]0*", f"{step / 10 ** np.floor(np.log10(step)):.0f}")
+
+
+@pytest.mark.parametrize("values", [[], [2, 3, 4, 4, 9]])
+def test_the_drawing_is_well_formed_and_inside_its_box(values):
+    svg = ET.fromstring(track_length_histogram(np.array(values, int)).svg)
+    _, _, width, height = map(float, svg.get("viewBox").split())
+    for text in svg.iter("text"):
+        assert 0 <= float(text.get("x")) <= width
+        assert 0 <= float(text.get("y")) <= height
+    assert ("median 4" in svg.get("aria-label")) == bool(values)

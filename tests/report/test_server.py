@@ -1,0 +1,56 @@
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from sfm.errors import InputError
+from sfm.report.server import PageServer
+
+
+@pytest.fixture
+def served(tmp_path):
+    page = tmp_path / "report.html"
+    page.write_text("<p>Grüße</p>", "utf-8")
+    (tmp_path / "secret.txt").write_text("secret")
+    with PageServer(page) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server, page
+        server.shutdown()
+        thread.join()
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return answer.headers["Content-Type"], answer.read().decode()
+
+
+def test_the_page_is_served_as_it_is_now(served):
+    server, page = served
+    assert get(server.url) == ("text/html; charset=utf-8", "<p>Grüße</p>")
+    page.write_text("<p>new</p>")
+    assert get(server.url)[1] == "<p>new</p>"
+
+
+@pytest.mark.parametrize("path", ["secret.txt", "../secret.txt", "report.html", "%2e%2e/secret.txt"])
+def test_nothing_else_is(served, path):
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(served[0].url + path)
+    assert error.value.code == 404
+
+
+def test_a_page_that_is_gone(served):
+    served[1].unlink()
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(served[0].url)
+    assert error.value.code == 404
+
+
+def test_only_this_machine_is_listened_to(served):
+    assert served[0].server_address[0] == "127.0.0.1"
+
+
+def test_a_port_that_is_taken(served):
+    with pytest.raises(InputError, match=r"Port \d+ cannot be used"):
+        PageServer(served[1], served[0].server_address[1])
