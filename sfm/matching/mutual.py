@@ -12,6 +12,8 @@ from sfm.options import option
 # A tile of float32 similarities that stays in a core's cache while it is reduced in both directions.
 _TILE_ROWS = 512
 _TILE_COLUMNS = 1024
+# Similarities are rounded by some 1e-7, differently within a tile and at its border: so far apart may equal rows be.
+_INDISTINCT = np.float32(1e-3)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def match_mutual(first: NDArray[np.float32], second: NDArray[np.float32]) -> Mat
     j = rows.nearest[i]
     distance = _distance(rows.best[i])
     runner_up = _distance(np.maximum(rows.second[i], columns.second[j]))
-    ratio = np.divide(distance, runner_up, out=np.ones_like(distance), where=runner_up > 0)
+    ratio = np.maximum(distance, _INDISTINCT) / np.maximum(runner_up, _INDISTINCT)
     return Matches(np.column_stack([i, j]).astype(np.int32), distance, ratio)
 
 
@@ -127,4 +129,4 @@ def _reduce_tile(tile: NDArray[np.float32], r: int, c: int, rows: _BestTwo, colu
 
 
 def _distance(similarity: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.sqrt(np.maximum(2 - 2 * similarity, 0))
+    return np.sqrt(np.clip(2 - 2 * similarity, 0, 4))
