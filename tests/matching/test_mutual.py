@@ -2,7 +2,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sfm.matching import mutual
@@ -41,7 +41,15 @@ def assert_equals_brute_force(first, second):
     index, distance, ratio = brute_force(first, second)
     np.testing.assert_array_equal(matches.index, index)
     np.testing.assert_allclose(matches.distance, distance, atol=2e-3)
-    np.testing.assert_allclose(matches.ratio, ratio, atol=2e-3)
+    far = distance > 0.1  # of smaller distances float32 leaves fewer digits
+    np.testing.assert_allclose(matches.ratio[far], ratio[far], atol=2e-3)
+
+
+def decided(first, second):
+    """Whether float32 can tell the nearest neighbours from the second-nearest."""
+    similarity = np.pad(first.astype(float) @ second.astype(float).T, ((0, 1), (0, 1)), constant_values=-2)
+    two = [np.sort(s, axis=1)[:-1, -2:] for s in (similarity, similarity.T)]
+    return all((np.diff(best) > 1e-5).all() for best in two)
 
 
 @settings(max_examples=150, deadline=None)
@@ -51,7 +59,9 @@ def test_equals_brute_force_over_many_small_tiles(n, m, dimension, seed):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mutual, "_TILE_ROWS", 7)
         patch.setattr(mutual, "_TILE_COLUMNS", 11)
-        assert_equals_brute_force(unit_rows(n, dimension, seed), unit_rows(m, dimension, seed + 1))
+        first, second = unit_rows(n, dimension, seed), unit_rows(m, dimension, seed + 1)
+        assume(decided(first, second))
+        assert_equals_brute_force(first, second)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 1500), (511, 1025), (512, 1024), (1300, 2100)])
@@ -96,6 +106,7 @@ def test_every_row_the_same(small_tiles):
 @settings(max_examples=40, deadline=None)
 def test_the_order_of_images_does_not_matter(n, m, seed):
     first, second = unit_rows(n, 8, seed), unit_rows(m, 8, seed + 1)
+    assume(decided(first, second))
     there, back = match_mutual(first, second), match_mutual(second, first)
     order = np.argsort(back.index[:, 1])
     np.testing.assert_array_equal(there.index, back.index[order][:, ::-1])
