@@ -1,5 +1,7 @@
 """The number of false alarms: exact where it can be, silent on chance, loud on geometry."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from scipy.stats import binom
 
 from sfm.geometry.chance import (
     chance_inlier_ratio,
+    empirical_probability,
     epipolar_probability,
     largest_chance_inliers,
     log10_nfa,
@@ -15,6 +18,7 @@ from sfm.geometry.chance import (
     transfer_probability,
 )
 from sfm.geometry.epipolar import essential_from_pose, fundamental_from_essential, sampson_error_sq
+from sfm.geometry.pose import Pose
 from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions
 from sfm.mapping.colmap_verifier import make_verifier
 
@@ -106,7 +110,7 @@ def test_unrelated_matches_are_chance_even_after_ransac_has_chosen_the_best(veri
         geometry = make_verifier(VerificationOptions(verifier=verifier, min_inliers=8), seed).verify(
             xy1, xy2, CAMERA, CAMERA
         )
-        passed += log10_nfa_of(geometry, num_matches, CAMERA, CAMERA) < 0
+        passed += log10_nfa_of(geometry, xy1, xy2, CAMERA, CAMERA) < 0
     assert passed == 0
 
 
@@ -117,8 +121,86 @@ def test_true_geometry_is_not_chance(verifier, outliers, at_most):
     geometry = make_verifier(VerificationOptions(verifier=verifier)).verify(
         scene.xy1, scene.xy2, CAMERA, CAMERA
     )
-    assert log10_nfa_of(geometry, 400, CAMERA, CAMERA) < at_most
+    assert log10_nfa_of(geometry, scene.xy1, scene.xy2, CAMERA, CAMERA) < at_most
 
 
 def test_nothing_found_is_chance():
-    assert log10_nfa_of(TwoViewGeometry.degenerate(4.0), 100, CAMERA, CAMERA) > 0
+    xy = random_points(np.random.default_rng(0), 100)
+    assert log10_nfa_of(TwoViewGeometry.degenerate(4.0), xy, xy, CAMERA, CAMERA) > 0
+
+
+def sideways_fundamental():
+    """Of a camera that moved to its right: epipolar lines are the rows."""
+    E = essential_from_pose(Pose(np.eye(3), np.array([-1.0, 0, 0])))
+    return fundamental_from_essential(E, CAMERA.matrix, CAMERA.matrix)
+
+
+def strip(rng, count, height):
+    """Random points of a horizontal strip, as along the horizon of a street."""
+    return np.array([0, 500]) + rng.uniform(0, [WIDTH, height], (count, 2))
+
+
+def test_wrong_pairings_of_uniform_points_are_as_rare_as_their_area():
+    rng = np.random.default_rng(1)
+    xy1, xy2 = random_points(rng, 1000), random_points(rng, 1000)
+    measured = empirical_probability(sideways_fundamental(), xy1, xy2, 4.0)
+    # |dy| / sqrt(2) <= 4 of a height of 1024.
+    assert measured == pytest.approx(2 * np.sqrt(2) * 4 / HEIGHT, rel=0.1)
+    assert measured < epipolar_probability(4.0, WIDTH, HEIGHT)
+
+
+def test_wrong_pairings_of_crowded_points_are_frequent():
+    rng = np.random.default_rng(2)
+    measured = empirical_probability(sideways_fundamental(), strip(rng, 300, 20), strip(rng, 300, 20), 4.0)
+    assert 0.4 < measured < 0.6
+
+
+def test_true_matches_do_not_count_among_the_wrong_pairings():
+    scene = make_scene(num_matches=500, outliers=0)
+    E = essential_from_pose(scene.truth)
+    F = fundamental_from_essential(E, CAMERA.matrix, CAMERA.matrix)
+    assert (sampson_error_sq(F, scene.xy1, scene.xy2) <= 16).mean() > 0.95
+    assert empirical_probability(F, scene.xy1, scene.xy2, 4.0) < 0.05
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_points_to_pair_wrongly_prove_nothing(count):
+    assert empirical_probability(np.eye(3), np.zeros((count, 2)), np.zeros((count, 2)), 4.0) == 1
+
+
+@pytest.mark.parametrize("verifier", VERIFIERS)
+def test_unrelated_matches_along_the_horizon_are_chance(verifier):
+    """For uniform points so many inliers would be out of question; for points of a strip they are not."""
+    loud = 0
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        xy1, xy2 = strip(rng, 200, 16), strip(rng, 200, 16)
+        geometry = make_verifier(VerificationOptions(verifier=verifier), seed).verify(
+            xy1, xy2, CAMERA, CAMERA
+        )
+        assert log10_nfa_of(geometry, xy1, xy2, CAMERA, CAMERA) > -1
+        uniform = epipolar_probability(geometry.threshold_px, WIDTH, HEIGHT)
+        loud += log10_nfa(200, len(geometry.inliers), uniform) < -10
+    assert loud > 0
+
+
+def test_a_match_with_several_orientations_counts_once():
+    scene = make_scene(num_matches=60, outliers=0.6, noise_px=0.3)
+    verifier = make_verifier(VerificationOptions(verifier="five-point"))
+    once = verifier.verify(scene.xy1, scene.xy2, CAMERA, CAMERA)
+    xy1, xy2 = np.repeat(scene.xy1, 3, axis=0), np.repeat(scene.xy2, 3, axis=0)
+    inliers = (3 * once.inliers[:, None] + np.arange(3)).ravel()
+    thrice = replace(once, inliers=inliers)
+    nfa = log10_nfa_of(once, scene.xy1, scene.xy2, CAMERA, CAMERA)
+    assert log10_nfa_of(thrice, xy1, xy2, CAMERA, CAMERA) == pytest.approx(nfa)
+
+
+def test_the_smaller_image_counts():
+    """In a small image a threshold of 4 px is a larger share of the area."""
+    scene = make_scene(num_matches=100, outliers=0.5)
+    geometry = make_verifier(VerificationOptions()).verify(scene.xy1, scene.xy2, CAMERA, CAMERA)
+    small = replace(CAMERA, width=WIDTH // 4, height=HEIGHT // 4)
+    both = [
+        log10_nfa_of(geometry, scene.xy1, scene.xy2, *pair) for pair in ((CAMERA, small), (small, CAMERA))
+    ]
+    assert min(both) > log10_nfa_of(geometry, scene.xy1, scene.xy2, CAMERA, CAMERA) + 5
