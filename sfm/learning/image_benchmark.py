@@ -180,7 +180,7 @@ class DescribedImages:
     def __init__(self, max_keypoints: int) -> None:
         self._detector = DogDetector(DetectionOptions(max_keypoints=max_keypoints))
         self._images: dict[Path, tuple[GrayImage, Keypoints]] = {}
-        self._rows: dict[tuple[str, Path], NDArray[np.float32]] = {}
+        self._rows: dict[tuple[int, Path], NDArray[np.float32]] = {}
 
     def keypoints(self, path: Path) -> Keypoints:
         """Return the keypoints of an image. Raises `InputError` if it cannot be read."""
@@ -205,7 +205,7 @@ class DescribedImages:
         return self._images[path]
 
     def _described(self, path: Path, descriptor: Descriptor) -> NDArray[np.float32]:
-        key = descriptor.name, path
+        key = id(descriptor), path
         if key not in self._rows:
             self._rows[key] = descriptor.describe(*self._image(path))
         return self._rows[key]

@@ -1,0 +1,182 @@
+import cv2
+import numpy as np
+import pytest
+
+from sfm.errors import InputError
+from sfm.features.rootsift import RootSift
+from sfm.geometry.camera import Camera
+from sfm.geometry.pose import Pose
+from sfm.learning.image_benchmark import (
+    DescribedImages,
+    HandMadeTruth,
+    Matched,
+    Pair,
+    PlaneTruth,
+    PoseTruth,
+    hand_made_figures,
+    hand_made_pairs,
+    homography_pairs,
+    plane_figures,
+    pose_figures,
+    posed_pairs,
+    precision_at,
+    ratio_of_precision,
+    webcam_pairs,
+)
+from sfm.matching.mutual import Matches
+
+
+def picture(seed=0, width=400, height=300):
+    rng = np.random.default_rng(seed)
+    noise = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), 2.5)
+    return np.clip(127 + 50 * noise / noise.std(), 0, 255).astype(np.uint8)
+
+
+def matched(truth, xy1, xy2, ratio, num_keypoints=100):
+    n = len(xy1)
+    matches = Matches(
+        np.column_stack([np.arange(n)] * 2).astype(np.int32),
+        np.full(n, 0.5, np.float32),
+        np.broadcast_to(np.asarray(ratio, np.float32), n),
+    )
+    return Matched(
+        Pair(None, None, truth), matches, np.asarray(xy1, float), np.asarray(xy2, float), num_keypoints
+    )
+
+
+@pytest.fixture
+def sequence(tmp_path):
+    H = np.array([[0.9, 0.1, 20], [-0.1, 0.95, 30], [1e-4, 0, 1]])
+    cv2.imwrite(str(tmp_path / "img1.png"), picture())
+    cv2.imwrite(str(tmp_path / "img2.png"), cv2.warpPerspective(picture(), H, (400, 300)))
+    np.savetxt(tmp_path / "H_1_2.txt", H)
+    return tmp_path
+
+
+def test_a_known_homography_makes_most_matches_right(sequence):
+    (pair,) = homography_pairs(sequence)
+    found = DescribedImages(500).match(pair, RootSift())
+    figures = plane_figures([found])
+    assert figures.matches == len(found.matches)
+    assert figures.correct > 60
+    assert figures.precision > 0.8
+    assert figures.accuracy[0] <= figures.accuracy[1] <= figures.accuracy[2]
+    # The right matches are right: their median error is a fraction of a pixel.
+    assert np.median(found.errors_px[found.errors_px < 3]) < 0.7
+
+
+def test_figures_of_planes_are_counted_as_defined():
+    xy = np.zeros((4, 2))
+    moved = np.array([[0.5, 0], [2, 0], [4, 0], [9, 0]])
+    pairs = [
+        matched(PlaneTruth(np.eye(3)), xy, moved, 0.5),
+        matched(PlaneTruth(np.eye(3)), xy[:1], moved[:1], 0.5),
+    ]
+    figures = plane_figures(pairs)
+    assert (figures.matches, figures.correct) == (5, 3)
+    assert figures.precision == pytest.approx(3 / 5)
+    assert figures.accuracy == pytest.approx(((0.25 + 1) / 2, (0.5 + 1) / 2, (0.75 + 1) / 2))
+    assert figures.matching_score == pytest.approx((0.02 + 0.01) / 2)
+
+
+CAMERA = Camera("PINHOLE", 640, 480, (500.0, 500.0, 319.5, 239.5))
+
+
+def posed(noise=0.0, wrong=0, seed=0):
+    """Project random points into two cameras; the last `wrong` matches are shuffled."""
+    rng = np.random.default_rng(seed)
+    angle = 0.2
+    rotation = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+    pose = Pose(rotation, np.array([-1.0, 0.1, 0.05]))
+    points = rng.uniform([-2, -1.5, 5], [2, 1.5, 9], (200, 3))
+    xy1 = CAMERA.project(points)
+    xy2 = CAMERA.project(pose.apply(points)) + rng.normal(0, noise, (200, 2))
+    ratio = np.full(200, 0.7)
+    if wrong:
+        xy2[-wrong:] = rng.uniform(0, [640, 480], (wrong, 2))
+        ratio[-wrong:] = rng.uniform(0.75, 1, wrong)
+    return matched(PoseTruth(CAMERA, CAMERA, pose), xy1, xy2, ratio)
+
+
+def test_matches_of_a_known_pose_have_small_errors():
+    assert posed().errors_px.max() < 1e-6
+    assert 0.1 < np.median(posed(noise=0.5).errors_px) < 0.6
+
+
+def test_figures_of_poses():
+    clean, dirty = posed(noise=0.3), posed(noise=0.3, wrong=80)
+    assert precision_at([clean], 1.0) == 1.0
+    assert precision_at([dirty], 1.0) == pytest.approx(0.62, abs=0.05)
+    assert precision_at([dirty], 0.71) == 1.0
+    figures = pose_figures([clean, dirty], 0.8)
+    assert figures.correct == pytest.approx(160, abs=6)
+    assert figures.auc[1] > 0.9
+
+
+def test_the_ratio_of_a_precision_is_the_largest_that_reaches_it():
+    dirty = posed(noise=0.3, wrong=80)
+    ratio = ratio_of_precision([dirty], 0.9)
+    assert 0.75 < ratio < 0.9
+    assert precision_at([dirty], ratio) >= 0.9 > precision_at([dirty], ratio + 0.04)
+
+
+def test_a_pose_that_cannot_be_found_counts_as_the_worst():
+    nothing = matched(posed().pair.truth, np.zeros((3, 2)), np.zeros((3, 2)), 0.5)
+    assert pose_figures([nothing], 1.0).auc == (0.0, 0.0, 0.0)
+
+
+def test_hand_made_marks_are_judged_by_the_estimated_geometry():
+    good = posed(noise=0.2)
+    truth = HandMadeTruth(good.xy1[:10], good.xy2[:10])
+    few = matched(truth, good.xy1[:5], good.xy2[:5], 0.5)
+    figures = hand_made_figures([matched(truth, good.xy1, good.xy2, 0.5), few])
+    assert figures.solved == 0.5
+    assert figures.accuracy[2] == pytest.approx(0.5)
+
+
+def test_webcams_pair_the_dark_with_the_bright(tmp_path):
+    for i in range(6):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), (picture() * ((i + 1) / 6)).astype(np.uint8))
+    pairs = webcam_pairs(tmp_path, count=2)
+    assert {(p.first.stem, p.second.stem) for p in pairs} == {(d, b) for d in "01" for b in "45"}
+    with pytest.raises(InputError, match="at least 16"):
+        webcam_pairs(tmp_path)
+
+
+def test_hand_made_pairs_are_found_below_a_folder(tmp_path):
+    folder = tmp_path / "light" / "church"
+    folder.mkdir(parents=True)
+    for name in ("01.png", "02.png"):
+        cv2.imwrite(str(folder / name), picture())
+    (folder / "corrs.txt").write_text("1 2 3 4\n5 6 7 8\n")
+    (pair,) = hand_made_pairs(tmp_path)
+    assert pair.second == folder / "02.png"
+    assert pair.truth.xy2.tolist() == [[3, 4], [7, 8]]
+
+
+def test_folders_that_hold_no_test_are_refused(tmp_path, sequence):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no H_1_k\.txt"):
+        homography_pairs(tmp_path / "empty")
+    with pytest.raises(InputError, match="no pairs"):
+        hand_made_pairs(tmp_path / "empty")
+    (sequence / "img2.png").unlink()
+    with pytest.raises(InputError, match="no img2"):
+        homography_pairs(sequence)
+
+
+def test_unreadable_images_are_named(sequence):
+    (pair,) = homography_pairs(sequence)
+    pair.second.write_bytes(b"not an image")
+    with pytest.raises(InputError, match=r"img2\.png is not a readable image"):
+        DescribedImages(100).match(pair, RootSift())
+
+
+@pytest.mark.scenes
+def test_posed_pairs_look_the_same_way(sfm_data):
+    pairs = posed_pairs(sfm_data / "scenes" / "fountain-P11")
+    assert 30 <= len(pairs) <= 55
+    images = DescribedImages(1000)
+    found = images.match(pairs[0], RootSift())
+    assert precision_at([found], 0.8) > 0.85
+    assert found.pair.truth.pose_error_deg(found.xy1, found.xy2) < 2
