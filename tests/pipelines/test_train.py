@@ -12,20 +12,7 @@ from sfm.learning.trainer import Validation
 from sfm.pipelines.train import draw_curve, load_init
 from tests.learning.patch_sets import small_patch_set
 
-QUICK = [
-    "--loss",
-    "tfeat",
-    "--steps",
-    "3",
-    "--batch-size",
-    "16",
-    "--warm-up",
-    "1",
-    "--validation-every",
-    "2",
-    "--device",
-    "cpu",
-]
+QUICK = "--loss tfeat --steps 3 --batch-size 16 --warm-up 1 --validation-every 2 --device cpu".split()  # noqa: SIM905
 
 
 def run(*arguments):
