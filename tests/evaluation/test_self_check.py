@@ -1,0 +1,170 @@
+import json
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from sfm.evaluation.self_check import check_map
+from sfm.geometry.pose import Pose
+from tests.mapping.maps import make_map
+
+NAMES = tuple(f"{i:02d}.jpg" for i in range(8))
+METRES_PER_DEGREE = 111_195.0
+
+
+@pytest.fixture
+def good():
+    """A map of eight images along a curve, one unit of the map being ten metres."""
+    return make_map(NAMES, points=60)
+
+
+def known(sparse_map, factor=1.0):
+    """Cameras before mapping, whose focal lengths EXIF gave, `factor` times those of the map."""
+    prior = {}
+    for i, camera in sparse_map.cameras.items():
+        params = (camera.params[0] * factor, camera.params[1] * factor, *camera.params[2:])
+        prior[i] = replace(camera, params=params, focal_is_known=True)
+    return prior
+
+
+def gps_of(sparse_map, noise_m=0.0, names=NAMES):
+    rng = np.random.default_rng(0)
+    positions = {}
+    for name in names:
+        east, _, north = 10 * sparse_map.poses[name].center + rng.normal(0, max(noise_m, 1e-9), 3)
+        positions[name] = (north / METRES_PER_DEGREE, east / METRES_PER_DEGREE, np.nan)
+    return positions
+
+
+def observations(sparse_map):
+    """Verified matches of a pair: where the map's own points are seen."""
+    images = {image.name: image for image in sparse_map.images.values()}
+
+    def verified(name1, name2):
+        sides = []
+        for name in (name1, name2):
+            image = images[name]
+            index = {int(p): i for i, p in enumerate(image.point_ids) if p >= 0}
+            sides.append(image.xy[[index[int(p)] for p in sparse_map.point_ids]])
+        return tuple(sides)
+
+    return verified
+
+
+def check(sparse_map, prior=None, gps=None, verified=None, pairs=None):
+    return check_map(
+        sparse_map,
+        prior or known(sparse_map),
+        gps or {},
+        combinations(NAMES, 2) if pairs is None else pairs,
+        verified or observations(sparse_map),
+        threshold_px=2.0,
+    )
+
+
+def moved(sparse_map, names, offset):
+    """The map with the centres of some images moved."""
+    images = {}
+    for i, image in sparse_map.images.items():
+        if image.name in names:
+            pose = image.cam_from_world
+            center = pose.center + offset
+            image = replace(image, cam_from_world=Pose(pose.rotation, -pose.rotation @ center))
+        images[i] = image
+    return replace(sparse_map, images=images)
+
+
+def test_nothing_speaks_against_a_good_map(good):
+    found = check(good, gps=gps_of(good, noise_m=2.0))
+    assert found.problems == ()
+    assert list(found.focal_ratios.values()) == [1.0]
+    assert found.gps.rms_m < 4
+    assert (found.pairs, found.contradicting_pairs) == (28, 0)
+
+
+@pytest.mark.parametrize(("factor", "wrong"), [(1.05, False), (0.95, False), (1.6, True), (0.6, True)])
+def test_a_focal_length_far_from_exif(good, factor, wrong):
+    found = check(good, prior=known(good, factor))
+    assert list(found.focal_ratios.values()) == [pytest.approx(1 / factor)]
+    assert bool(found.problems) == wrong
+    if wrong:
+        assert found.problems == (
+            f"camera 3 has a focal length of 505 px where EXIF says {505 * factor:.0f}",
+        )
+
+
+def test_a_guessed_focal_length_proves_nothing(good):
+    prior = {i: replace(camera, focal_is_known=False) for i, camera in known(good, 2.0).items()}
+    found = check(good, prior=prior)
+    assert found.focal_ratios == {}
+    assert found.problems == ()
+
+
+def test_positions_far_from_gps(good):
+    shuffled = gps_of(good)
+    values = [shuffled[name] for name in NAMES]
+    wrong = dict(zip(NAMES, values[::2] + values[1::2], strict=True))
+    found = check(good, gps=wrong)
+    assert len(found.problems) == 1
+    assert "m off its GPS positions, which spread over" in found.problems[0]
+
+
+def test_gps_noise_of_a_phone_is_no_problem(good):
+    assert check(good, gps=gps_of(good, noise_m=5.0)).problems == ()
+
+
+def test_three_positions_prove_nothing(good):
+    found = check(good, gps=gps_of(good, names=NAMES[:3]))
+    assert found.gps is None
+    assert found.problems == ()
+
+
+def test_pairs_that_contradict_the_map(good):
+    """Two images elsewhere than where their matches put them: 13 of 28 pairs contradict."""
+    wrong = moved(good, NAMES[3:5], np.array([0.0, 1.5, 0.0]))
+    found = check(wrong, verified=observations(good))
+    assert 12 <= found.contradicting_pairs <= 13
+    assert found.problems == (f"{found.contradicting_pairs} of 28 verified pairs contradict it",)
+
+
+def test_some_wrong_matches_do_not_make_a_pair_contradict(good):
+    right = observations(good)
+
+    def verified(name1, name2):
+        xy1, xy2 = right(name1, name2)
+        xy2 = xy2.copy()
+        xy2[: len(xy2) * 2 // 5] += [0, 60]
+        return xy1, xy2
+
+    assert check(good, verified=verified).contradicting_pairs == 0
+
+
+def test_a_few_contradicting_pairs_are_said_but_no_problem(good):
+    right = observations(good)
+
+    def verified(name1, name2):
+        xy1, xy2 = right(name1, name2)
+        return (xy1, xy2 + np.array([0, 60])) if (name1, name2) in [NAMES[:2], NAMES[2:4]] else (xy1, xy2)
+
+    found = check(good, verified=verified)
+    assert found.contradicting_pairs == 2
+    assert found.problems == ()
+
+
+def test_pairs_with_images_outside_the_map_do_not_count(good):
+    found = check(good, pairs=[(NAMES[0], NAMES[1]), (NAMES[0], "lost.jpg")])
+    assert found.pairs == 1
+
+
+def test_distortion_is_taken_into_account():
+    strong = make_map(NAMES, points=60, models=("SIMPLE_RADIAL",))
+    found = check(strong)
+    assert found.contradicting_pairs == 0
+
+
+def test_findings_are_json(good):
+    data = json.loads(json.dumps(check(good, gps=gps_of(good)).as_json()))
+    assert set(data) == {"focal_ratios", "gps", "pairs", "contradicting_pairs", "problems"}
+    assert data["gps"]["positions"] == 8
+    assert json.loads(json.dumps(check(good).as_json()))["gps"] is None
