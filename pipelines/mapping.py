@@ -26,7 +26,7 @@ from sfm.options import as_recorded
 from sfm.pipelines.matching import PairSet
 from sfm.progress import SILENT, Progress
 from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view_graph
-from sfm.workspace import Recipe, Workspace
+from sfm.workspace import Recipe, Workspace, changes
 
 MAPPING_VERSION = 1
 _RECORD = "mapping.json"
@@ -123,6 +123,9 @@ def build_map(
             return result
         except InputError as error:
             progress.say(f"The map is made anew. {error}")
+    elif earlier:
+        told = changes(earlier.get("options", {}), recipe.options) or ["other pairs"]
+        progress.say(f"The map is made anew: {', '.join(told)}.")
 
     names = [photo.name for photo in photos]
     graph = build_view_graph(names, pair_set.pairs)
@@ -154,6 +157,7 @@ def build_map(
     _color(best.models, {photo.name: photo for photo in photos}, progress)
     record = {
         "digest": recipe.digest,
+        "options": dict(recipe.options),
         "chosen": best.attempt.words,
         "reading": {**vars(reading), "is_walk": reading.is_walk},
         "attempts": [
