@@ -1,0 +1,169 @@
+"""`sfm reconstruct` from photographs to a map, on a street whose cameras are known."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from sfm.features.keypoints import Keypoints
+from sfm.files import read_metadata
+from sfm.mapping.colmap_io import read_map
+from sfm.pipelines.evaluate import evaluate
+
+from .command import files_of, succeeds
+from .conftest import SEED, VIEWS, assert_same_map
+
+
+def record(out):
+    return json.loads((out / "run.json").read_text(encoding="utf-8"))
+
+
+def test_every_photograph_is_registered_where_it_was_taken(street, finished):
+    found = evaluate(finished, street.ground_truth)
+    assert found.registered == found.total == VIEWS
+    # 14 m of way; 2.5 cm when this was written, at 400 x 300 pixels.
+    assert found.ate_rmse < 0.06
+    assert found.rotation_median_deg < 0.8
+
+
+def test_the_map_is_more_than_its_cameras(finished):
+    sparse_map = read_map(finished / "sparse" / "0")
+    assert len(sparse_map.xyz) > 500
+    assert sparse_map.mean_track_length > 3
+    assert sparse_map.mean_error_px < 0.8
+    assert np.ptp(sparse_map.rgb.astype(int), axis=0).min() > 100
+    ahead = sparse_map.poses["street_000.jpg"].apply(sparse_map.xyz)
+    assert np.mean(ahead[:, 2] > 0) > 0.9
+
+
+def test_pixels_come_back_as_they_were_detected(finished):
+    """Through COLMAP's database, mapper and model, whose pixels are half a pixel off ours."""
+    for image in read_map(finished / "sparse" / "0").images.values():
+        detected = Keypoints.load(finished / "features" / "keypoints" / f"{image.name}.safetensors")
+        np.testing.assert_allclose(image.xy, detected.xy, atol=1e-3)
+
+
+def test_every_promised_file_is_there_and_readable(finished):
+    names = set(files_of(finished))
+    assert {"run.json", "database.db", "points.ply", "cameras.ply", "trajectory.tum"} <= names
+    assert {f"sparse/0/{name}.bin" for name in ("cameras", "images", "points3D")} <= names
+    for i in range(VIEWS):
+        for kind in ("keypoints", "sift"):
+            path = finished / "features" / kind / f"street_{i:03d}.jpg.safetensors"
+            assert read_metadata(path)["stage"] == ("keypoints" if kind == "keypoints" else "descriptors")
+    assert not [name for name in names if ".part" in name]
+    points = len(read_map(finished / "sparse" / "0").xyz)
+    assert f"element vertex {points}" in (finished / "points.ply").read_bytes()[:500].decode(errors="replace")
+    lines = (finished / "trajectory.tum").read_text().splitlines()
+    assert len([line for line in lines if not line.startswith("#")]) == VIEWS
+
+
+def test_the_record_tells_options_versions_times_and_counts(finished):
+    data = record(finished)
+    assert (data["registered"], data["points"]) == (VIEWS, len(read_map(finished / "sparse" / "0").xyz))
+    assert data["options"]["mapping"]["seed"] == SEED
+    assert data["options"]["detection"]["max_keypoints"] == 8192
+    assert {"pycolmap", "opencv-python", "python"} <= data["versions"].keys()
+    assert list(data["stages"]) == ["photographs", "features", "matching", "mapping", "write"]
+    assert all(stage["seconds"] >= 0 for stage in data["stages"].values())
+    assert data["stages"]["features"]["detected"] == VIEWS
+    assert data["stages"]["matching"]["pairs"] == VIEWS * (VIEWS - 1) // 2
+    assert len(data["pairs"]) == VIEWS * (VIEWS - 1) // 2
+    assert data["self_check"]["problems"] == []
+    assert data["self_check"]["focal_ratios"] == {"1": pytest.approx(1, abs=0.1)}
+    assert data["left_out"] == data["skipped"] == {}
+
+
+def test_json_on_stdout_is_the_summary(finished):
+    summary = json.loads((finished.parent / "stdout.json").read_text())
+    assert summary["registered"] == VIEWS
+    assert summary["out"] == str(finished)
+    assert "pairs" not in summary
+
+
+def test_a_second_run_does_nothing_and_says_so(street, finished, tmp_path):
+    out = shutil.copytree(finished, tmp_path / "out")
+    before = files_of(out)
+    told = succeeds("reconstruct", street.images, "-o", out, "--seed", SEED).stderr
+    assert f"Reused: keypoints of {VIEWS} and sift descriptors of {VIEWS} of {VIEWS} images." in told
+    assert "Reused: 36 of 36 verified pairs." in told
+    assert "Reused: the map." in told
+    assert "Reused: points.ply, cameras.ply, trajectory.tum." in told
+    assert "anew" not in told
+    after = files_of(out)
+    changed = {name for name in before if before[name] != after.get(name)}
+    # The database is opened, but its content stays; run.json tells of this run.
+    assert changed <= {"run.json", ".sfm.lock", "database.db"}
+    assert after.keys() == before.keys()
+    stages = record(out)["stages"]
+    assert stages["features"]["detected"] == stages["features"]["described"] == 0
+    assert stages["matching"]["reused"] == 36
+    assert stages["mapping"]["reused"] is True
+    assert {**record(out), "stages": 0, "started": 0} == {**record(finished), "stages": 0, "started": 0}
+
+
+@pytest.mark.parametrize(
+    ("option", "told", "kept"),
+    [
+        (
+            ("--min-model-size", 4),
+            "The map is made anew: min_model_size 3 -> 4.",
+            ("detected", "described", "pairs"),
+        ),
+        (("--ratio", 0.8), "Pairs are matched anew: ratio 0.85 -> 0.8.", ("detected", "described")),
+        (
+            ("--max-error-px", 3),
+            "Pairs are matched anew: max_error_px 4.0 -> 3.0.",
+            ("detected", "described"),
+        ),
+        (("--max-keypoints", 500), "Features of 9 images are made anew: max_keypoints 8192 -> 500.", ()),
+        (("--camera", "per-image"), "The database is made anew", ("detected", "described")),
+    ],
+)
+def test_a_changed_option_redoes_what_depends_on_it(street, finished, tmp_path, option, told, kept):
+    out = shutil.copytree(finished, tmp_path / "out")
+    before = files_of(out)
+    done = succeeds("reconstruct", street.images, "-o", out, "--seed", SEED, *option)
+    assert told in done.stderr
+    data = record(out)
+    assert data["stages"]["features"]["detected"] == (0 if "detected" in kept else VIEWS)
+    assert data["stages"]["features"]["described"] == (0 if "described" in kept else VIEWS)
+    assert data["stages"]["matching"]["reused"] == (36 if "pairs" in kept else 0)
+    assert data["stages"]["mapping"]["reused"] is False
+    assert data["registered"] == VIEWS
+    assert files_of(out)["points.ply"] != before["points.ply"]
+    if option[0] == "--camera":
+        assert len(read_map(out / "sparse" / "0").cameras) == VIEWS
+
+
+def test_an_added_photograph_leaves_the_rest_alone(street, finished, tmp_path):
+    images = shutil.copytree(street.images, tmp_path / "images")
+    last = images / f"street_{VIEWS - 1:03d}.jpg"
+    away = last.rename(tmp_path / "away.jpg")
+    out = tmp_path / "out"
+    succeeds("reconstruct", images, "-o", out, "--seed", SEED)
+    assert record(out)["registered"] == VIEWS - 1
+    away.rename(last)
+    told = succeeds("reconstruct", images, "-o", out, "--seed", SEED).stderr
+    assert "Reused: 28 of 36 verified pairs." in told
+    data = record(out)
+    assert (data["registered"], data["stages"]["features"]["detected"]) == (VIEWS, 1)
+    assert data["points"] == pytest.approx(record(finished)["points"], rel=0.01)
+
+
+def test_the_same_seed_gives_the_same_map(street, finished, tmp_path):
+    out = tmp_path / "again"
+    succeeds("reconstruct", street.images, "-o", out, "--seed", SEED)
+    assert_same_map(out, finished)
+    assert evaluate(out, finished / "sparse" / "0").ate_rmse < 0.01
+
+
+def test_given_intrinsics_are_held(street, tmp_path):
+    cameras = street.ground_truth / "cameras.txt"
+    out = tmp_path / "out"
+    succeeds("reconstruct", street.images, "-o", out, "--seed", SEED, "--intrinsics", cameras)
+    (camera,) = read_map(out / "sparse" / "0").cameras.values()
+    (truth,) = read_map(street.ground_truth).cameras.values()
+    assert camera.params == pytest.approx(truth.params, abs=1e-9)
+    assert evaluate(out, street.ground_truth).ate_rmse < 0.03
