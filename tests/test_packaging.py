@@ -203,6 +203,17 @@ class TestDependencies:
         assert missing == []
 
 
+def test_documents_refer_to_files_that_exist():
+    missing = []
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        text = document.read_text(encoding="utf-8")
+        links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if ":" not in link]
+        named = re.findall(r"`((?:sfm|cli|pipelines|tests|docs|examples|benchmarks)/[\w./-]*)`", text)
+        missing += [(document.name, link) for link in links if not (document.parent / link).exists()]
+        missing += [(document.name, n) for n in named if "NAME" not in n and not (ROOT / n).exists()]
+    assert missing == []
+
+
 def test_nothing_in_the_repository_depends_on_one_machine():
     homes = re.compile(r"(?<![\w.])(?:/home/\w|/Users/\w|[A-Z]:\\Users\\)")
     here = [str(folder) for folder in (ROOT, Path.home()) if len(folder.parts) > 1]
