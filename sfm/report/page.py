@@ -73,8 +73,8 @@ def render_report(content: ReportContent, *, max_points: int = MAX_SHOWN_POINTS)
         run=content.run,
         again_lede=f"Mapped {content.run['mapped']}." if content.run.get("mapped") else "",
         command=content.run.get("command", ""),
-        options=_option_rows(content.run),
-        stages=_stage_rows(content.run),
+        options=option_rows(content.run),
+        stages=stage_rows(content.run),
         versions=list(content.run.get("versions", {}).items()),
         run_json=json.dumps(content.run, indent=2, ensure_ascii=False, default=str),
     )
@@ -202,7 +202,7 @@ def _check_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _option_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
+def option_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the options of all stages as flags and values; what was left open is not listed."""
     options = run.get("options") or {}
     return [
@@ -214,7 +214,7 @@ def _option_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _stage_rows(run: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def stage_rows(run: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return name, time and counts of each stage."""
     rows = []
     for name, stage in (run.get("stages") or {}).items():

@@ -22,7 +22,7 @@ MAX_SHOWN_POINTS = 200_000
 # Together with the points, what a browser opens in a moment.
 _MAX_OBSERVATIONS = 2_000_000
 # Widths over heights of the viewer that a first view is prepared for, narrow to wide.
-_ASPECTS = (0.5, 0.75, 1.0, 4 / 3, 16 / 9, 2.4)
+_ASPECTS = (0.5, 0.65, 0.8, 0.9, 1.0, 1.2, 1.4, 1.6, 1.8, 2.1, 2.4)
 # One byte a point is enough to colour by: tracks up to 255 images, errors in steps of 1/50 pixel.
 ERROR_STEPS_PER_PX = 50
 

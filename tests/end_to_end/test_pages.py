@@ -9,8 +9,9 @@ from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.keys import Keys
 
 from sfm.mapping.database import VerifiedPair
+from sfm.report.comparison_page import write_comparison
 from sfm.report.page import write_report
-from tests.report.contents import HOSTILE, HOSTILE_ATTRIBUTE, report_content
+from tests.report.contents import HOSTILE, HOSTILE_ATTRIBUTE, comparison_content, report_content
 from tests.report.maps import walk_map
 
 from .browser import Browser, red_share
@@ -192,6 +193,63 @@ class TestReport:
         browser.find("#copy").click()
         time.sleep(0.2)
         assert browser.find("#copy").text in ("Copied", "Selected")
+
+
+class TestComparison:
+    @pytest.fixture(scope="class")
+    def comparison(self, tmp_path_factory):
+        path = tmp_path_factory.mktemp("comparison") / "compare.html"
+        write_comparison(comparison_content(), path)
+        return path.as_uri()
+
+    @pytest.fixture(autouse=True)
+    def _clean(self, browser):
+        yield
+        assert browser.console() == []
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize("size", [DESKTOP, PHONE])
+    def test_it_opens_without_a_fault(self, browser, comparison, size, scheme):
+        browser.open(comparison, *size, scheme)
+        assert browser.run("return document.documentElement.dataset.ready") == "true"
+        assert browser.requests() == [comparison]
+        assert browser.accessibility_faults() == []
+        assert browser.run("return document.documentElement.scrollWidth") <= size[0]
+        for i in (1, 2, 3):
+            assert red_share(browser.pixels(f".one:nth-child({i}) canvas")) > 0.002
+
+    def test_turning_one_map_turns_all(self, browser, comparison):
+        browser.open(comparison, *DESKTOP)
+        canvases = [f".one:nth-child({i}) canvas" for i in (1, 2, 3)]
+        before = [browser.pixels(canvas) for canvas in canvases]
+        drag = ActionChains(browser.driver).move_to_element_with_offset(browser.find(canvases[1]), 0, 120)
+        drag.click_and_hold().move_by_offset(80, 30).release().perform()
+        for canvas, old in zip(canvases, before, strict=True):
+            assert (np.abs(browser.pixels(canvas) - old).max(axis=2) > 30).mean() > 0.01
+
+    def test_a_camera_is_chosen_in_all_maps(self, browser, comparison):
+        browser.open(comparison, *DESKTOP)
+        before = browser.pixels(".one:nth-child(3) canvas")
+        canvas = browser.find(".one:nth-child(1) canvas")
+        for dx, dy in ((dx, dy) for dy in range(-120, 140, 20) for dx in range(-120, 140, 20)):
+            ActionChains(browser.driver, duration=0).move_to_element_with_offset(canvas, dx, dy).perform()
+            if browser.find(".one:nth-child(1) .tip").is_displayed():
+                break
+        name = browser.find(".one:nth-child(1) .tip strong").text
+        assert name.startswith("frame ")
+        ActionChains(browser.driver).click().perform()
+        assert browser.find("#details h3").text == name
+        assert [cell.text for cell in browser.find_all("#details thead th")] == ["sift", "triplet", "sosnet"]
+        if "left out" not in browser.find("#details").text:
+            assert np.abs(browser.pixels(".one:nth-child(3) canvas") - before).max() > 60
+
+    def test_an_arm_that_failed(self, browser, tmp_path):
+        path = tmp_path / "compare.html"
+        write_comparison(comparison_content(failed="No map: too little parallax."), path)
+        browser.open(path.as_uri(), *DESKTOP)
+        assert "too little parallax" in browser.find(".stage.none").text
+        assert red_share(browser.pixels(".one:nth-child(2) canvas")) > 0.002
+        assert browser.accessibility_faults() == []
 
 
 @pytest.mark.slow

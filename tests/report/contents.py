@@ -1,8 +1,13 @@
 """Contents of pages, made up."""
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from sfm.geometry.similarity import Sim3
 from sfm.mapping.database import VerifiedPair
+from sfm.report.comparison import Arm, ComparisonContent, map_numbers
 from sfm.report.content import GalleryPair, ReportContent
 
 from .maps import walk_map
@@ -72,3 +77,25 @@ def report_content(images=12, points=600, names=None, **changes):
         "run": RUN,
     }
     return ReportContent(**{**values, **changes})
+
+
+def comparison_content(failed="", **changes):
+    """Three arms in frames of their own, or two and one that failed; the first has the most images."""
+    moved = Sim3(3.0, Rotation.from_rotvec([0.3, -0.5, 1.0]).as_matrix(), np.array([10.0, -4.0, 7.0]))
+    full = walk_map()
+    fewer = walk_map(9, 400).transformed(moved)
+    # The same photographs end at other places here and there.
+    some = replace(walk_map(11, 500), images={i: image for i, image in walk_map(11).images.items() if i != 3})
+
+    def repeated(sparse_map):
+        return {key: [value, value, value] for key, value in map_numbers(sparse_map).items()}
+
+    arms = [
+        Arm("sift", full, repeated(full), gallery=[gallery_pair()]),
+        Arm(
+            "triplet", fewer, repeated(fewer), warnings=["The GPS disagrees."], gallery=[gallery_pair(seed=1)]
+        ),
+        Arm("sosnet", None, failure=failed) if failed else Arm("sosnet", some, repeated(some)),
+    ]
+    names = [image.name for image in full.images_by_name]
+    return replace(ComparisonContent("A walk", names, arms, run=RUN), **changes)

@@ -102,3 +102,18 @@ function bindMatchSwitches() {
     });
   }
 }
+
+function bindCopy() {
+  const copy = document.getElementById("copy");
+  copy?.addEventListener("click", async () => {
+    const command = document.getElementById("command");
+    try {
+      await navigator.clipboard.writeText(command.textContent);
+      copy.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(command);
+      copy.textContent = "Selected";
+    }
+    setTimeout(() => (copy.textContent = "Copy"), 1500);
+  });
+}

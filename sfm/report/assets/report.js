@@ -50,19 +50,7 @@ function showCamera(index) {
   details.replaceChildren(element("h3", "", scene.cameras[index].name), numbers);
 }
 
-const copy = document.getElementById("copy");
-copy?.addEventListener("click", async () => {
-  const command = document.getElementById("command");
-  try {
-    await navigator.clipboard.writeText(command.textContent);
-    copy.textContent = "Copied";
-  } catch {
-    getSelection().selectAllChildren(command);
-    copy.textContent = "Selected";
-  }
-  setTimeout(() => (copy.textContent = "Copy"), 1500);
-});
-
+bindCopy();
 bindMatchSwitches();
 start();
 document.documentElement.dataset.ready = "true";
