@@ -104,6 +104,7 @@ def publish(name: str, path: Path, facts: Mapping[str, Any], folder: Path = FOLD
     pretrained = load(name, path)
     target = folder / f"{name}.safetensors"
     save(pretrained.network, name, target, patch_scale=pretrained.patch_scale or 0)
+    target.chmod(0o644)  # safetensors writes for the owner alone; an installed package is read by everyone
     entry = {"file": target.name, "sha256": sha256(target), **facts}
     manifest = _read_manifest(folder) | {name: entry}
     write_json(folder / MANIFEST, {key: manifest[key] for key in sorted(manifest)})
