@@ -81,7 +81,7 @@ def load_init(init: str, loss: str) -> pretrained.Pretrained:
 
 
 def draw_curve(history: Sequence[Validation], path: Path) -> None:
-    """Draw the loss, and FPR95 on the held-out scenes, over the steps."""
+    """Draw the loss, and the errors on the held-out scenes, over the steps."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -93,8 +93,11 @@ def draw_curve(history: Sequence[Validation], path: Path) -> None:
     left.set_xlabel("step")
     left.set_ylabel("training loss", color="tab:blue")
     right = left.twinx()
-    right.plot(steps, [100 * entry.fpr95 for entry in history], "s-", color="tab:red", markersize=3)
-    right.set_ylabel("FPR95 on held-out scenes (%)", color="tab:red")
+    right.plot(steps, [100 * entry.fpr95 for entry in history], "s-", color="tab:red", label="FPR95")
+    unmatched = [100 * (1 - entry.matched) for entry in history]
+    right.plot(steps, unmatched, "^-", color="tab:orange", label="not matched")
+    right.set_ylabel("errors on held-out scenes (%)")
+    right.legend()
     right.set_ylim(bottom=0)
     figure.tight_layout()
     with atomic_path(path) as temporary:

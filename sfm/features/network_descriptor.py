@@ -127,4 +127,5 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return bool(torch.cpu._is_amx_tile_supported())
+    # Older versions of torch do not say; float32 is right everywhere.
+    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
