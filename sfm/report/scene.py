@@ -50,21 +50,25 @@ def pack_scene(
     Notes
     -----
     Positions are relative to `origin`, so that they keep their accuracy as float32 also far from the map's
-    own origin.
+    own origin. Points stand in random order: any first part of them is an even choice, which is all the
+    viewer draws while a slow machine turns the map.
     """
-    shown = _thinned(len(sparse_map.xyz), max_points)
+    count = len(sparse_map.xyz)
+    shown = np.random.default_rng(0).permutation(count)[:max_points]
     reference = frame or sparse_map
     views = [choose_viewpoint(reference, FOV_DEG, aspect) for aspect in _ASPECTS]
     origin = views[0].target
     depth = frustum_size(reference)
     verified = Counter(name for pair in pairs if pair.accepted for name in (pair.name1, pair.name2))
     ids = [image_id for path in camera_paths(sparse_map) for image_id in path]
-    seen = [_rows_among(shown, observed_points(sparse_map, image_id)) for image_id in ids]
+    place = np.full(count, -1)
+    place[shown] = np.arange(len(shown))
+    seen = [_shown_rows(place, observed_points(sparse_map, image_id)) for image_id in ids]
     if sum(map(len, seen)) > _MAX_OBSERVATIONS:
         seen = [np.empty(0, np.uint32) for _ in ids]
     return {
         "fov_deg": FOV_DEG,
-        "origin": _rounded(origin),
+        "origin": origin.tolist(),
         "up": _rounded(views[0].up),
         "views": [
             {"aspect": aspect, "eye": _rounded(view.eye - origin), "target": _rounded(view.target - origin)}
@@ -113,17 +117,10 @@ def _camera(
     }
 
 
-def _thinned(count: int, most: int) -> NDArray[np.int64]:
-    if count <= most:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
-
-
-def _rows_among(shown: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Return where in `shown` the `rows` are that it holds; both ascending."""
-    places = np.searchsorted(shown, rows)
-    places, rows = places[places < len(shown)], rows[places < len(shown)]
-    return places[shown[places] == rows].astype(np.uint32)
+def _shown_rows(place: NDArray[np.int64], points: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """Return at which rows `points` are shown, leaving out those that are not."""
+    rows = place[points]
+    return rows[rows >= 0].astype(np.uint32)
 
 
 def _rounded(values: NDArray[np.float64]) -> list[Any]:

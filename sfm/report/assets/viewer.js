@@ -107,6 +107,10 @@ const BACKGROUND = [0.071, 0.078, 0.09];
 const FLOATS_A_SEGMENT = 11;
 const PICK_RADIUS_PX = 22;
 const MAX_PITCH = 1.55;
+// While the view moves, as many points are drawn as the machine manages in this time.
+const FRAME_BUDGET_MS = 30;
+const STILL_AFTER_MS = 180;
+const MIN_MOVING_POINTS = 15000;
 
 class MapViewer {
   // `canvas` shows `scene`, made by scene.py. Events: `select` and `hover` with detail.index (-1: none), `view`.
@@ -120,6 +124,8 @@ class MapViewer {
     this.showFrusta = true;
     this.selected = -1;
     this.hovered = -1;
+    this.movingCount = Infinity;
+    this.frameMs = 0;
     this.gl = canvas.getContext("webgl2", { antialias: true, powerPreference: "high-performance" });
     if (!this.gl) throw new Error("WebGL 2 is not available");
     this.up = vec.unit(scene.up);
@@ -197,6 +203,7 @@ class MapViewer {
   // Taking over another viewer's view tells nobody, or two linked viewers would answer each other for ever.
   setView(view) {
     Object.assign(this, { ...view, target: [...view.target] });
+    this.moving();
     this.redraw();
   }
 
@@ -214,8 +221,46 @@ class MapViewer {
   }
 
   viewMoved() {
+    this.moving();
     this.redraw();
     this.events.dispatchEvent(new Event("view"));
+  }
+
+  // Notes that the view moves; all points are drawn again once it has come to rest.
+  moving() {
+    clearTimeout(this.rest);
+    this.isMoving = true;
+    this.rest = setTimeout(() => {
+      this.isMoving = false;
+      this.redraw();
+    }, STILL_AFTER_MS + 2 * Math.min(this.frameMs, 1000));
+  }
+
+  // How many of the points to draw now; they stand in random order, so the first ones are an even choice.
+  countToDraw() {
+    return this.isMoving ? Math.min(this.points.count, this.movingCount) : this.points.count;
+  }
+
+  // Learns from the time a frame took how many points the next one may have while the view moves.
+  measure(drawn) {
+    const { gl } = this;
+    if (this.measuring || this.points.count <= MIN_MOVING_POINTS) return;
+    this.measuring = true;
+    const start = performance.now();
+    const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    const poll = () => {
+      if (gl.clientWaitSync(fence, 0, 0) === gl.TIMEOUT_EXPIRED) {
+        setTimeout(poll, 4);
+        return;
+      }
+      gl.deleteSync(fence);
+      this.measuring = false;
+      this.frameMs = performance.now() - start;
+      const affordable = drawn * Math.min(FRAME_BUDGET_MS / Math.max(this.frameMs, 1), 1.2);
+      this.movingCount = Math.round(Math.max(affordable, MIN_MOVING_POINTS));
+    };
+    setTimeout(poll, 4);
   }
 
   // The unit vectors right, above and behind of the observer.
@@ -408,7 +453,8 @@ class MapViewer {
     gl.uniform2f(uniform(this.pointProgram, "trackRange"), ...this.ranges.track);
     gl.uniform2f(uniform(this.pointProgram, "errorRange"), ...this.ranges.error);
     gl.bindVertexArray(this.pointArray);
-    gl.drawArrays(gl.POINTS, 0, this.points.count);
+    const drawn = this.countToDraw();
+    gl.drawArrays(gl.POINTS, 0, drawn);
 
     gl.useProgram(this.lineProgram);
     gl.uniformMatrix4fv(uniform(this.lineProgram, "view"), false, view);
@@ -418,6 +464,7 @@ class MapViewer {
     gl.bindVertexArray(this.lineArray);
     gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, this.segmentCount);
     gl.bindVertexArray(null);
+    this.measure(drawn);
   }
 
   // Diameter in pixels of a point at distance 1: fewer points are drawn larger, and all grow as one comes near.
