@@ -102,6 +102,7 @@ def gather(run: FinishedRun, progress: Progress = SILENT) -> ReportContent:
         pairs=pairs,
         left_out=left_out,
         warnings=[_sentence(problem) for problem in record.get("self_check", {}).get("problems", ())],
+        orientations=_orientations(run),
         gallery=list(_gallery(run, pairs, left_out, progress)),
         run=shown,
     )
@@ -195,7 +196,14 @@ def _gallery_pair(
         # A keypoint has one match at most, so the first column names a match.
         np.isin(index[:, 0], agreeing[:, 0]),
         why,
+        photo1.exif.orientation,
+        photo2.exif.orientation,
     )
+
+
+def _orientations(run: FinishedRun) -> dict[str, int]:
+    photos = run.photo_set.photos if run.photo_set else ()
+    return {photo.name: photo.exif.orientation for photo in photos if photo.exif.orientation != 1}
 
 
 def _title(run: FinishedRun) -> str:

@@ -111,6 +111,8 @@ class ComparisonContent:
         True poses `cam_from_world` by image name, if known; paths are then measured against them.
     truth_unit
         Unit of the true positions, e.g. `m`; empty if they have none.
+    orientations
+        EXIF orientation of images by name, where it is not 1: which side of the maps is up.
     run
         What was run: `command`, `options`, `versions` and `stages` as in a report, and anything else.
     """
@@ -121,6 +123,7 @@ class ComparisonContent:
     metrics: Sequence[Metric] = METRICS
     truth: Mapping[str, Pose] = field(default_factory=dict)
     truth_unit: str = ""
+    orientations: Mapping[str, int] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -59,7 +59,9 @@ def render_comparison(content: ComparisonContent) -> str:
         table_lede=_table_lede(content),
         stages=stages,
         frame_lede=_frame_lede(frame),
-        paths=paths_from_above(frame, colours) if frame and _comparable(frame) else None,
+        paths=paths_from_above(frame, colours, content.orientations)
+        if frame and _comparable(frame)
+        else None,
         distances=distance_chart(frame, content.image_names, colours)
         if frame and _has_distances(frame)
         else None,
@@ -134,8 +136,14 @@ def _stages(
                 shown.sparse_map,
                 max_points=_MAX_POINTS_TOGETHER // with_map,
                 frame=reference if shown.aligned else None,
+                orientations=content.orientations,
             )
-            stage |= {"scene": scene, "picture": jpeg_data_uri(draw_map(shown.sparse_map, _STILL_SIZE))}
+            stage |= {
+                "scene": scene,
+                "picture": jpeg_data_uri(
+                    draw_map(shown.sparse_map, _STILL_SIZE, orientations=content.orientations)
+                ),
+            }
             if note := thinned_note(scene):
                 stage["notes"].append(note)
             if not shown.aligned:

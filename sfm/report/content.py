@@ -22,7 +22,7 @@ class GalleryPair:
     name1, name2
         The images' names.
     image1, image2 : (H, W) or (H, W, 3) uint8
-        The images, grey or RGB, in any resolution.
+        The images, grey or RGB, in any resolution, as stored: the EXIF orientation is not applied.
     size1, size2
         Width and height in pixels of the original images, which the matches refer to.
     xy1, xy2 : (M, 2)
@@ -31,6 +31,8 @@ class GalleryPair:
         Which matches were verified.
     note
         Why this pair is shown, in a few words.
+    orientation1, orientation2
+        EXIF orientations; images and keypoints are turned to stand upright.
     """
 
     name1: str
@@ -43,6 +45,8 @@ class GalleryPair:
     xy2: NDArray[np.floating]
     inliers: NDArray[np.bool_]
     note: str = ""
+    orientation1: int = 1
+    orientation2: int = 1
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class ReportContent:
         What the self-check found against the map, one sentence each.
     gallery
         Pairs to show with their matches.
+    orientations
+        EXIF orientation of images by name, where it is not 1: which side of the map is up.
     run
         What `run.json` records; of its entries the page tells `descriptor`, `started`, `mapped` and
         `self_check`, shows `command`, `options`, `versions` and `stages` in tables, and everything as JSON.
@@ -77,6 +83,7 @@ class ReportContent:
     left_out: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     gallery: Sequence[GalleryPair] = ()
+    orientations: Mapping[str, int] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sfm.images.decode import upright
 from sfm.report.content import GalleryPair
 
 _IMAGE_WIDTH = 560
@@ -60,11 +61,13 @@ class MatchFigure:
 
 def match_figure(pair: GalleryPair) -> MatchFigure:
     """Prepare the drawing of a pair."""
-    height1, height2 = (_IMAGE_WIDTH * h / w for w, h in (pair.size1, pair.size2))
+    size1, xy1 = _upright_xy(pair.xy1, pair.size1, pair.orientation1)
+    size2, xy2 = _upright_xy(pair.xy2, pair.size2, pair.orientation2)
+    height1, height2 = (_IMAGE_WIDTH * h / w for w, h in (size1, size2))
     offset = _IMAGE_WIDTH + _GAP
     # Pixel centres are whole numbers: the image's left edge is at -0.5.
-    a = (np.asarray(pair.xy1, np.float64).reshape(-1, 2) + 0.5) * (_IMAGE_WIDTH / pair.size1[0])
-    b = (np.asarray(pair.xy2, np.float64).reshape(-1, 2) + 0.5) * (_IMAGE_WIDTH / pair.size2[0])
+    a = (xy1 + 0.5) * (_IMAGE_WIDTH / size1[0])
+    b = (xy2 + 0.5) * (_IMAGE_WIDTH / size2[0])
     b[:, 0] += offset
     verified = np.asarray(pair.inliers, np.bool_)
     return MatchFigure(
@@ -72,8 +75,8 @@ def match_figure(pair: GalleryPair) -> MatchFigure:
         width=offset + _IMAGE_WIDTH,
         height=max(height1, height2),
         images=(
-            (_data_uri(pair.image1), 0.0, _IMAGE_WIDTH, height1),
-            (_data_uri(pair.image2), float(offset), _IMAGE_WIDTH, height2),
+            (_data_uri(upright(pair.image1, pair.orientation1)), 0.0, _IMAGE_WIDTH, height1),
+            (_data_uri(upright(pair.image2, pair.orientation2)), float(offset), _IMAGE_WIDTH, height2),
         ),
         verified=_marks(a[verified], b[verified]),
         rejected=_marks(a[~verified], b[~verified]),
@@ -85,6 +88,20 @@ def jpeg_data_uri(rgb: NDArray[np.uint8], quality: int = _JPEG_QUALITY) -> str:
     bgr = rgb[..., ::-1] if rgb.ndim == 3 else rgb
     _, data = cv2.imencode(".jpg", np.ascontiguousarray(bgr), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
+
+
+def _upright_xy(
+    xy: NDArray[np.floating], size: tuple[int, int], orientation: int
+) -> tuple[tuple[int, int], NDArray[np.float64]]:
+    """Move pixels as `sfm.images.decode.upright` moves the image; also the size it has then."""
+    (width, height), turned = size, np.array(xy, np.float64).reshape(-1, 2)
+    if orientation in (2, 4, 5, 7):
+        turned[:, 0] = width - 1 - turned[:, 0]
+    for _ in range({3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)):
+        # A quarter turn against the clock: the right edge becomes the upper one.
+        turned = np.column_stack([turned[:, 1], width - 1 - turned[:, 0]])
+        width, height = height, width
+    return (width, height), turned
 
 
 def _data_uri(image: NDArray[np.uint8]) -> str:

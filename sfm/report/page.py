@@ -47,7 +47,7 @@ def write_report(content: ReportContent, path: Path, *, max_points: int = MAX_SH
 def render_report(content: ReportContent, *, max_points: int = MAX_SHOWN_POINTS) -> str:
     """Return the report of a map as HTML; see `write_report`."""
     sparse_map = content.sparse_map
-    scene = pack_scene(sparse_map, content.pairs, max_points=max_points)
+    scene = pack_scene(sparse_map, content.pairs, max_points=max_points, orientations=content.orientations)
     graph = None
     if content.pairs:
         graph = ViewGraphDrawing(content.image_names, content.pairs, sparse_map.poses)
@@ -58,7 +58,7 @@ def render_report(content: ReportContent, *, max_points: int = MAX_SHOWN_POINTS)
         eyebrow=" · ".join(["Sparse map", *_made_by(content.run)]),
         numbers=_numbers(content),
         warnings=content.warnings,
-        picture=jpeg_data_uri(draw_map(sparse_map, _STILL_SIZE)),
+        picture=jpeg_data_uri(draw_map(sparse_map, _STILL_SIZE, orientations=content.orientations)),
         scene=scene,
         cameras=scene["cameras"],
         thinned=thinned_note(scene),

@@ -22,7 +22,9 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 68.0, 10.0, 10.0, 30.0
 COLOURS = 6
 
 
-def paths_from_above(frame: CommonFrame, colours: Mapping[str, int]) -> Markup:
+def paths_from_above(
+    frame: CommonFrame, colours: Mapping[str, int], orientations: Mapping[str, int] | None = None
+) -> Markup:
     """Return the paths of all aligned maps as an SVG element, seen along gravity, the reference broad.
 
     Parameters
@@ -31,11 +33,13 @@ def paths_from_above(frame: CommonFrame, colours: Mapping[str, int]) -> Markup:
         The maps in one frame.
     colours
         Number of each arm's colour, by name.
+    orientations
+        EXIF orientation of images by name, where it is not 1.
     """
     aligned = [arm for arm in frame.arms if arm.aligned]
     paths = [(arm.arm.name, _by_folder(arm.sparse_map.poses)) for arm in aligned]
     reference = _by_folder(frame.poses)
-    up = up_direction(aligned[0].sparse_map) if aligned else np.array([0.0, -1.0, 0.0])
+    up = up_direction(aligned[0].sparse_map, orientations) if aligned else np.array([0.0, -1.0, 0.0])
     everything = np.concatenate([line for _, lines in paths for line in lines] + reference)
     axes = _horizontal_axes(np.concatenate(reference), up)
     flat = everything @ axes.T

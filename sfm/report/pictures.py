@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import cv2
@@ -42,6 +42,7 @@ def draw_map(
     truth: Sequence[Floats] | Floats | None = None,
     *,
     dark: bool = True,
+    orientations: Mapping[str, int] | None = None,
 ) -> Bytes:
     """Draw the points of a map in their photographs' colours, the camera path and the frusta in red.
 
@@ -55,13 +56,15 @@ def draw_map(
         True camera centres along the path, in the map's frame; drawn in blue under the path.
     dark
         Dark background instead of a light one.
+    orientations
+        EXIF orientation of images by name, where it is not 1: so that the map stands upright.
 
     Returns
     -------
     picture : (height, width, 3) uint8, RGB
     """
     width, height = (side * _OVERSAMPLING for side in size)
-    view = choose_viewpoint(sparse_map, _FOV_DEG, width / height).cam_from_world
+    view = choose_viewpoint(sparse_map, _FOV_DEG, width / height, orientations).cam_from_world
     focal = height / 2 / np.tan(np.radians(_FOV_DEG) / 2)
     canvas = PerspectiveCanvas(np.full((height, width, 3), _DARK if dark else _LIGHT, np.uint8), view, focal)
     canvas.points(sparse_map.xyz, sparse_map.rgb)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ def pack_scene(
     *,
     max_points: int = MAX_SHOWN_POINTS,
     frame: SparseMap | None = None,
+    orientations: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Return a map as JSON-ready values for the viewer.
 
@@ -46,6 +47,8 @@ def pack_scene(
         Larger clouds are thinned to this many points, evenly at random; the result says so.
     frame
         The map whose first views and frustum size to use, for maps shown side by side; default this one.
+    orientations
+        EXIF orientation of images by name, where it is not 1.
 
     Notes
     -----
@@ -56,7 +59,7 @@ def pack_scene(
     count = len(sparse_map.xyz)
     shown = np.random.default_rng(0).permutation(count)[:max_points]
     reference = frame or sparse_map
-    views = [choose_viewpoint(reference, FOV_DEG, aspect) for aspect in _ASPECTS]
+    views = [choose_viewpoint(reference, FOV_DEG, aspect, orientations) for aspect in _ASPECTS]
     origin = views[0].target
     depth = frustum_size(reference)
     verified = Counter(name for pair in pairs if pair.accepted for name in (pair.name1, pair.name2))

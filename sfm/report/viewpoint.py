@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ _TURN_DEG = 35.0
 _TRIM_PERCENT = 2.0
 # Share of the picture that what is framed may fill.
 _MARGIN = 0.94
+# Which axis of a stored image points down in the scene, and which way, by EXIF orientation.
+_DOWN = {1: (1, 1), 2: (1, 1), 3: (1, -1), 4: (1, -1), 5: (0, 1), 6: (0, 1), 7: (0, -1), 8: (0, -1)}
 # Below this length the mean of unit vectors says nothing about where they point.
 _NO_COMMON_DIRECTION = 0.3
 
@@ -50,7 +53,12 @@ class Viewpoint:
         return Pose(rotation, -rotation @ self.eye)
 
 
-def choose_viewpoint(sparse_map: SparseMap, fov_deg: float = 40.0, aspect: float = 16 / 9) -> Viewpoint:
+def choose_viewpoint(
+    sparse_map: SparseMap,
+    fov_deg: float = 40.0,
+    aspect: float = 16 / 9,
+    orientations: Mapping[str, int] | None = None,
+) -> Viewpoint:
     """Choose an oblique view from behind and above the cameras that shows the map and the whole path.
 
     Parameters
@@ -61,8 +69,10 @@ def choose_viewpoint(sparse_map: SparseMap, fov_deg: float = 40.0, aspect: float
         Vertical field of view of the picture.
     aspect
         Width of the picture over its height.
+    orientations
+        EXIF orientation of images by name, where it is not 1.
     """
-    up = up_direction(sparse_map)
+    up = up_direction(sparse_map, orientations)
     shown = framed_points(sparse_map)
     if not len(shown):
         return Viewpoint(np.array([0.0, 0.0, -1.0]), np.zeros(3), up)
@@ -73,18 +83,29 @@ def choose_viewpoint(sparse_map: SparseMap, fov_deg: float = 40.0, aspect: float
     return _step_back(shown, Viewpoint(-forward, np.zeros(3), up), np.tan(np.radians(fov_deg) / 2), aspect)
 
 
-def up_direction(sparse_map: SparseMap) -> Floats:
+def up_direction(sparse_map: SparseMap, orientations: Mapping[str, int] | None = None) -> Floats:
     """Estimate the unit vector against gravity from how photographs are held, (3,).
 
     Photographs are upright on the whole; where no common upright is seen (a drone that turns about and looks
     straight down), up is where the cameras are, seen from what they look at.
+
+    Parameters
+    ----------
+    sparse_map
+        The map.
+    orientations
+        EXIF orientation of images by name, where it is not 1: how the camera was held.
     """
-    rotations = np.array([image.cam_from_world.rotation for image in sparse_map.images.values()])
-    if not len(rotations):
+    if not sparse_map.images:
         return np.array([0.0, -1.0, 0.0])
-    down, forward = rotations[:, 1].mean(axis=0), rotations[:, 2].mean(axis=0)
+    downs, forwards = [], []
+    for image in sparse_map.images.values():
+        axis, sign = _DOWN.get((orientations or {}).get(image.name, 1), _DOWN[1])
+        downs.append(sign * image.cam_from_world.rotation[axis])
+        forwards.append(image.cam_from_world.rotation[2])
+    down, forward = np.mean(downs, axis=0), np.mean(forwards, axis=0)
     if np.linalg.norm(down) > _NO_COMMON_DIRECTION or np.linalg.norm(forward) < _NO_COMMON_DIRECTION:
-        return -_unit(down, fallback=rotations[0, 1])
+        return -_unit(down, fallback=downs[0])
     return -_unit(forward)
 
 

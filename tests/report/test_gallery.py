@@ -3,7 +3,9 @@ import re
 
 import cv2
 import numpy as np
+import pytest
 
+from sfm.images.decode import upright
 from sfm.report.content import GalleryPair
 from sfm.report.gallery import MAX_DOTS, MAX_LINES, match_figure
 
@@ -61,3 +63,20 @@ def test_photographs_are_shrunk_jpegs_in_their_own_colours():
 def test_no_matches():
     figure = match_figure(gallery_pair(matches=0))
     assert figure.verified == figure.rejected == ("", "")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_keypoints_turn_with_their_photograph(orientation):
+    image = np.zeros((30, 40), np.uint8)
+    image[5, 32] = 255
+    pair = GalleryPair("a", "b", image, image, (40, 30), (40, 30), np.array([[32, 5]]), np.array([[32, 5]]),
+                       np.array([True]), "", orientation, 1)  # fmt: skip
+    figure = match_figure(pair)
+    _, _, width, height = figure.images[0]
+    x, y = numbers(figure.verified[0])[:2]
+    shown = upright(image, orientation)
+    row, column = np.argwhere(shown == 255)[0]
+    assert height / width == pytest.approx(shown.shape[0] / shown.shape[1])
+    assert (x * shown.shape[1] / width - 0.5, y * shown.shape[0] / height - 0.5) == pytest.approx(
+        (column, row), abs=0.01
+    )

@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
+from sfm.geometry.pose import Pose
 from sfm.mapping.sparse_map import MapImage, SparseMap
 from sfm.report.viewpoint import camera_paths, choose_viewpoint, framed_points, frustum_corners, up_direction
 
@@ -47,6 +51,20 @@ def test_a_drone_that_turns_about_and_looks_down_has_its_up_above():
         images[i] = MapImage(f"{i}.jpg", 1, look_at(np.array([i, 0.0, 0.0]), [i, 0.0, 9.0], down=-north))
     sparse_map = SparseMap(walk_map().cameras, images)
     np.testing.assert_allclose(up_direction(sparse_map), -down, atol=1e-9)
+
+
+def test_photographs_taken_upright_but_stored_sideways():
+    sparse_map = walk_map()
+    # Orientation 6: the camera was turned so that the stored image's left side is the upper one.
+    stored_from_upright = Rotation.from_euler("z", -90, degrees=True).as_matrix()
+    images = {
+        i: replace(image, cam_from_world=Pose(stored_from_upright, np.zeros(3)) @ image.cam_from_world)
+        for i, image in sparse_map.images.items()
+    }
+    turned = replace(sparse_map, images=images)
+    orientations = {image.name: 6 for image in images.values()}
+    np.testing.assert_allclose(up_direction(turned, orientations), up_direction(sparse_map), atol=1e-9)
+    assert abs(up_direction(turned) @ up_direction(sparse_map)) < 0.2, "without it the map lies on its side"
 
 
 @pytest.mark.parametrize("images", [0, 1, 2])
