@@ -216,7 +216,7 @@ def _common_root(folder: Path, paths: Sequence[Path]) -> Path:
 
 def _read_photo(path: Path, name: str) -> Photo | Skipped:
     if _printable(name) != name:
-        return Skipped(_printable(name), "its name is not UTF-8, rename it")
+        return Skipped(_printable(name), "its name is not UTF-8 or has a line break, rename it")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF
@@ -227,8 +227,8 @@ def _read_photo(path: Path, name: str) -> Photo | Skipped:
 
 
 def _printable(name: str) -> str:
-    """Return `name` with bytes that are not UTF-8 replaced by question marks."""
-    return name.encode("utf-8", "replace").decode()
+    """Return `name` with question marks for bytes that are not UTF-8 and for line breaks."""
+    return "?".join(name.encode("utf-8", "replace").decode().splitlines())
 
 
 def _why_there_are_none(source: Path, skipped: Sequence[Skipped]) -> str:

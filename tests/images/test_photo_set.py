@@ -180,7 +180,17 @@ def test_name_that_is_not_utf8_is_left_out(tmp_path):
     bad = os.fsencode(tmp_path) + b"/\xff.jpg"
     with open(bad, "wb") as file:  # noqa: PTH123
         file.write((tmp_path / "a.jpg").read_bytes())
-    assert read_photo_set(tmp_path).skipped == (Skipped("?.jpg", "its name is not UTF-8, rename it"),)
+    reason = "its name is not UTF-8 or has a line break, rename it"
+    assert read_photo_set(tmp_path).skipped == (Skipped("?.jpg", reason),)
+
+
+def test_a_name_with_a_line_break_is_left_out_and_told_in_one_line(tmp_path):
+    save(tmp_path / "a.jpg")
+    for name in ("two\nlines.jpg", "two\u2028lines.png"):
+        save(tmp_path / name)
+    photos = read_photo_set(tmp_path)
+    assert photos.names == ["a.jpg"]
+    assert [item.name for item in photos.skipped] == ["two?lines.jpg", "two?lines.png"]
 
 
 class TestList:

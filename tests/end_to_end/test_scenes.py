@@ -1,0 +1,69 @@
+"""Real photographs become right maps: by the plain command, and with given intrinsics."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sfm.evaluation.poses import Evaluation
+from sfm.mapping.colmap_io import read_map
+from sfm.pipelines.evaluate import evaluate
+
+from .command import succeeds
+
+pytestmark = [pytest.mark.scenes, pytest.mark.slow]
+
+
+@dataclass(frozen=True)
+class Scene:
+    out: Path
+    record: dict
+
+    def against(self, ground_truth) -> Evaluation:
+        return evaluate(self.out, ground_truth)
+
+
+def reconstruct(data, scene, out, *options):
+    folder = data / "scenes" / scene
+    if "--intrinsics" in options:
+        options = (*options, folder / "ground_truth" / "cameras.txt")
+    succeeds("reconstruct", folder / "images", "-o", out, *options)
+    return Scene(out, json.loads((out / "run.json").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("scene", "images", "ate_m"),
+    [("fountain-P11", 11, 0.005), ("Herz-Jesus-P8", 8, 0.006), ("castle-P19", 19, 0.100)],
+)
+def test_surveyed_scenes_with_given_intrinsics(sfm_data, tmp_path, scene, images, ate_m):
+    made = reconstruct(sfm_data, scene, tmp_path / "out", "--intrinsics")
+    found = made.against(sfm_data / "scenes" / scene / "ground_truth")
+    assert found.registered == found.total == images
+    assert found.ate_rmse < ate_m
+    assert made.record["self_check"]["problems"] == []
+    if scene == "fountain-P11":
+        # COLMAP's own pipeline makes 14,092.
+        assert made.record["points"] > 0.8 * 14_092
+
+
+def test_fountain_by_the_plain_command(sfm_data, tmp_path):
+    made = reconstruct(sfm_data, "fountain-P11", tmp_path / "out")
+    found = made.against(sfm_data / "scenes" / "fountain-P11" / "ground_truth")
+    assert found.registered == found.total == 11
+    assert found.ate_rmse < 0.05
+    (camera,) = read_map(made.out / "sparse" / "0").cameras.values()
+    (truth,) = {c.focal_px for c in read_map(sfm_data / "scenes/fountain-P11/ground_truth").cameras.values()}
+    assert camera.focal_px == pytest.approx(truth, rel=0.02)
+
+
+def test_the_walk_along_a_street_by_the_plain_command(sfm_data, tmp_path):
+    """Forward motion, large steps, repeated facades: where a confident wrong map is easily made."""
+    made = reconstruct(sfm_data, "lund", tmp_path / "out")
+    check = made.record["self_check"]
+    assert made.record["registered"] >= 27
+    assert check["problems"] == []
+    assert check["gps"]["positions"] >= 27
+    assert check["gps"]["rms_m"] < 6
+    assert all(abs(ratio - 1) < 0.1 for ratio in check["focal_ratios"].values())
+    assert check["focal_ratios"]
