@@ -1,0 +1,70 @@
+import json
+import sqlite3
+
+import pycolmap
+import pytest
+
+from sfm.errors import WorkError
+from sfm.mapping.colmap_io import read_map, to_reconstruction
+from sfm.mapping.incremental import MapperSettings, run_mapper, write_models
+
+from .mapper_contract import MapperContract, Steps
+from .maps import assert_same_map, make_map
+from .synthetic import along_a_wall, write_database
+
+
+class TestIncremental(MapperContract):
+    def run(self, database, out, settings, seed, step):
+        return run_mapper(database, out, settings, seed, step)
+
+
+def test_a_database_that_is_none(tmp_path):
+    (tmp_path / "database.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(WorkError):
+        run_mapper(tmp_path / "database.db", tmp_path / "scratch", MapperSettings(), 0, Steps())
+    assert not (tmp_path / "scratch").exists()
+
+
+def test_an_empty_database_makes_no_model(tmp_path):
+    pycolmap.Database.open(tmp_path / "database.db").close()
+    assert run_mapper(tmp_path / "database.db", tmp_path / "scratch", MapperSettings(), 0, Steps()) == []
+
+
+def models():
+    large, small = make_map(points=30), make_map(names=("x.jpg", "y.jpg"), points=10, seed=1)
+    return large, small, [to_reconstruction(large), to_reconstruction(small)]
+
+
+def test_models_are_written_in_their_order_with_their_record(tmp_path):
+    large, small, both = models()
+    write_models(both, tmp_path / "sparse", {"mapping.json": json.dumps({"a": 1})})
+    assert sorted(path.name for path in (tmp_path / "sparse").iterdir()) == ["0", "1", "mapping.json"]
+    assert_same_map(read_map(tmp_path / "sparse" / "0"), large)
+    assert_same_map(read_map(tmp_path / "sparse" / "1"), small)
+
+
+def test_nothing_of_earlier_models_stays(tmp_path):
+    _, _, both = models()
+    write_models(both, tmp_path / "sparse", {"mapping.json": "{}"})
+    write_models(both[:1], tmp_path / "sparse", {"other.json": "{}"})
+    assert sorted(path.name for path in (tmp_path / "sparse").iterdir()) == ["0", "other.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["sparse"]
+
+
+def test_a_full_disk_leaves_the_earlier_models(disk):
+    """pycolmap itself does not notice: it leaves half a file and says nothing."""
+    folder = disk(120)
+    small, large = to_reconstruction(make_map(points=5)), to_reconstruction(make_map(points=3000))
+    write_models([small], folder / "sparse", {"mapping.json": "{}"})
+    with pytest.raises(WorkError, match="The disk is full"):
+        write_models([large], folder / "sparse", {})
+    assert len(read_map(folder / "sparse" / "0").xyz) == 5
+
+
+def test_the_mapper_reads_and_does_not_write_the_database(tmp_path):
+    write_database(tmp_path / "database.db", along_a_wall(["a.jpg", "b.jpg", "c.jpg"]))
+    with sqlite3.connect(tmp_path / "database.db") as connection:
+        before = list(connection.iterdump())
+    run_mapper(tmp_path / "database.db", tmp_path / "scratch", MapperSettings(threads=1), 0, Steps())
+    with sqlite3.connect(tmp_path / "database.db") as connection:
+        assert list(connection.iterdump()) == before
