@@ -42,9 +42,9 @@ def demo(console: Console, out: Path, views: int, **values: Any) -> None:
     A small street is rendered as photographs of a known camera on a known path. The map is made of these
     pictures alone and then compared with what is known.
     """
-    from sfm.pipelines.demo import StreetOptions
     from sfm.pipelines.demo import demo as run
     from sfm.pipelines.stage_options import ReconstructOptions
+    from sfm.rendering.walk import StreetOptions
 
     result = run(out, StreetOptions(views=views), ReconstructOptions.of(**values), console)
     made, error = result.reconstruction, result.evaluation

@@ -64,7 +64,7 @@ def match(console: Console, image1: Path, image2: Path, out: Path, **values: Any
             ("picture", str(result.picture)),
         ],
     )
-    if geometry.kind != "degenerate" and result.log10_nfa > -1:
+    if geometry.kind != "degenerate" and not result.verified.beyond_chance:
         console.warn("As many matches could agree by chance: do not rely on this relative pose.")
     pose = geometry.cam2_from_cam1
     console.summary(
@@ -73,7 +73,7 @@ def match(console: Console, image1: Path, image2: Path, out: Path, **values: Any
             "matches": len(result.xy1),
             "verified": len(geometry.inliers),
             "kind": geometry.kind,
-            "log10_nfa": result.log10_nfa,
+            "log10_nfa": result.verified.log10_nfa,
             "rotation_deg": angle,
             "translation_direction": direction,
             "rotation_matrix": None if pose is None else pose.rotation,

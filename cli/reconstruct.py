@@ -27,8 +27,8 @@ def reconstruct(console: Console, images: Path, out: Path | None, **values: Any)
     sfm reconstruct photos/
     sfm reconstruct photos/ -o map --descriptor sift --intrinsics cameras.txt
     """
-    from sfm.pipelines.reconstruct import ReconstructOptions
     from sfm.pipelines.reconstruct import reconstruct as run
+    from sfm.pipelines.stage_options import ReconstructOptions
 
     result = run(images, out, ReconstructOptions.of(**values), console)
     largest = result.map

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pycolmap
 from numpy.typing import NDArray
 
 from sfm.errors import InputError, WorkError
@@ -19,7 +18,7 @@ from sfm.images.photo_set import Photo, capture_order
 from sfm.mapping.colmap_io import from_reconstruction, read_map
 from sfm.mapping.colors import point_colors
 from sfm.mapping.database import MapDatabase, VerifiedPair
-from sfm.mapping.incremental import MapperSettings, run_mapper, write_models
+from sfm.mapping.incremental import MapperSettings, Model, run_mapper, set_colors, write_models
 from sfm.mapping.options import MappingOptions
 from sfm.mapping.sparse_map import SparseMap
 from sfm.options import as_recorded
@@ -71,7 +70,7 @@ class _Attempt:
 @dataclass(frozen=True)
 class _Outcome:
     attempt: _Attempt
-    models: list[pycolmap.Reconstruction]
+    models: list[Model]
     largest: SparseMap
     check: SelfCheck
 
@@ -212,9 +211,8 @@ def _attempts(reading: Reading, cameras: Mapping[int, Camera], options: MappingO
 
 def _reading_told(reading: Reading, first: _Attempt) -> str:
     return (
-        f"View graph: {reading.pairs} verified pairs of {reading.images} images; "
-        f"{reading.neighbour_share:.0%} of the matches between neighbours, "
-        f"{reading.forward_share:.0%} of their moves straight ahead. Mapping {first.words}."
+        f"View graph: {reading.pairs} verified pairs of {reading.images} images, {reading.neighbour_share:.0%} of the "
+        f"matches between neighbours, {reading.forward_share:.0%} of the moves ahead or back. Mapping {first.words}."
     )
 
 
@@ -260,9 +258,7 @@ def _gps(photo: Photo) -> tuple[float, float, float] | None:
     return exif.latitude_deg, exif.longitude_deg, np.nan if exif.altitude_m is None else exif.altitude_m
 
 
-def _color(
-    models: Sequence[pycolmap.Reconstruction], photos: Mapping[str, Photo], progress: Progress
-) -> None:
+def _color(models: Sequence[Model], photos: Mapping[str, Photo], progress: Progress) -> None:
     def load(name: str) -> NDArray[np.uint8] | None:
         try:
             return load_rgb(photos[name])
@@ -271,8 +267,7 @@ def _color(
 
     for model in models:
         sparse_map = from_reconstruction(model)
-        for point_id, color in zip(sparse_map.point_ids, point_colors(sparse_map, load), strict=True):
-            model.point3D(int(point_id)).color = color
+        set_colors(model, sparse_map.point_ids, point_colors(sparse_map, load))
 
 
 def _left_out(

@@ -13,7 +13,6 @@ from sfm.features.choice import DescriptionOptions, default_ratio, make_descript
 from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.files import write_image
 from sfm.geometry.camera import Camera
-from sfm.geometry.chance import log10_nfa_of
 from sfm.geometry.pose import rotation_angle_deg
 from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions
 from sfm.images.cameras import CameraOptions, assign_cameras
@@ -22,7 +21,8 @@ from sfm.images.gray import GrayImage
 from sfm.images.photo_set import Photo, PhotoSet, read_photo_set
 from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.colmap_verifier import make_verifier
-from sfm.matching.mutual import MatchingOptions, match_mutual
+from sfm.matching.mutual import MatchingOptions
+from sfm.matching.two_view import DescribedView, VerifiedMatches, match_views
 from sfm.report.pictures import draw_matches
 
 
@@ -36,10 +36,8 @@ class MatchResult:
         Number of keypoints of each.
     xy1, xy2 : (M, 2) float32
         Positions of the putative matches, in pixels of the original images.
-    geometry
-        The verified two-view geometry.
-    log10_nfa
-        How far it is from chance; below -1 it can be trusted.
+    verified
+        The two-view geometry with the verified matches, and how far it is from chance.
     picture
         Where the picture of the matches is.
     """
@@ -47,9 +45,13 @@ class MatchResult:
     keypoints: tuple[int, int]
     xy1: NDArray[np.float32]
     xy2: NDArray[np.float32]
-    geometry: TwoViewGeometry
-    log10_nfa: float
+    verified: VerifiedMatches
     picture: Path
+
+    @property
+    def geometry(self) -> TwoViewGeometry:
+        """The two-view geometry."""
+        return self.verified.geometry
 
     @property
     def rotation_deg(self) -> float | None:
@@ -104,19 +106,19 @@ def match(
     intrinsics = None if cameras.intrinsics is None else read_cameras_txt(cameras.intrinsics)
     cams = [_camera(photo, cameras, intrinsics) for photo in photos]
     descriptor = make_descriptor(description, detection.max_size)
-    keypoints, rows = [], []
-    for photo in photos:
+    views = []
+    for photo, camera in zip(photos, cams, strict=True):
         image = _load(photo, detection.max_size)
-        keypoints.append(DogDetector(detection).detect(image))
-        rows.append(descriptor.describe(image, keypoints[-1]))
+        keypoints = DogDetector(detection).detect(image)
+        views.append(DescribedView(keypoints, descriptor.describe(image, keypoints), camera))
     ratio = default_ratio(descriptor.name) if matching.ratio is None else matching.ratio
-    index = match_mutual(*rows).below(ratio).index
-    xy1, xy2 = keypoints[0].xy[index[:, 0]], keypoints[1].xy[index[:, 1]]
-    geometry = verifier.verify(xy1, xy2, *cams)
-    nfa = log10_nfa_of(geometry, xy1, xy2, *cams)
-    verified = np.isin(np.arange(len(index)), geometry.inliers)
-    write_image(Path(picture), draw_matches(*(load_rgb(photo) for photo in photos), xy1, xy2, verified))
-    return MatchResult((len(keypoints[0]), len(keypoints[1])), xy1, xy2, geometry, nfa, Path(picture))
+    found = match_views(views[0], views[1], verifier, ratio, matching.guided)
+    xy1, xy2 = (view.keypoints.xy[found.index[:, i]] for i, view in enumerate(views))
+    verified = np.isin(np.arange(len(found.index)), found.geometry.inliers)
+    drawn = draw_matches(load_rgb(photos[0]), load_rgb(photos[1]), xy1, xy2, verified)
+    write_image(Path(picture), drawn)
+    counts = len(views[0].keypoints), len(views[1].keypoints)
+    return MatchResult(counts, xy1, xy2, found, Path(picture))
 
 
 def _read_one(path: Path) -> Photo:

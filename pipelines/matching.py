@@ -16,18 +16,15 @@ from threadpoolctl import threadpool_limits
 from sfm.features.keypoints import Keypoints
 from sfm.files import read_tensors
 from sfm.geometry.camera import Camera
-from sfm.geometry.chance import log10_nfa_of
 from sfm.geometry.two_view import TwoViewGeometry, Verifier
 from sfm.mapping.database import ImageEntry, MapDatabase, PairResult, VerifiedPair, image_digest
-from sfm.matching.mutual import match_mutual
 from sfm.matching.pairs import Pair
+from sfm.matching.two_view import MAX_LOG10_NFA, DescribedView, VerifiedMatches, match_views
 from sfm.pipelines.features import FeatureSet
 from sfm.progress import SILENT, Progress
 from sfm.workspace import Workspace, changes, digest_of
 
-PAIRS_VERSION = 1
-# Pairs whose log10 number of false alarms is above this are left to chance: see `sfm.geometry.chance`.
-MAX_LOG10_NFA = -1.0
+PAIRS_VERSION = 2
 _PAIRS_A_TRANSACTION = 64
 _IMAGES_IN_MEMORY = 48
 
@@ -54,6 +51,7 @@ def match_pairs(
     workspace: Workspace,
     descriptor: str,
     ratio: float,
+    guided: bool,
     verifier: Verifier,
     progress: Progress = SILENT,
 ) -> PairSet:
@@ -73,6 +71,8 @@ def match_pairs(
         Name of the descriptor to match.
     ratio
         Ratio test; 1 for none.
+    guided
+        Whether to take the ratio test again along the epipolar lines of accepted pairs.
     verifier
         Who verifies the matches.
     progress
@@ -110,7 +110,7 @@ def match_pairs(
         if len(missing) < len(pairs):
             progress.say(f"Reused: {len(pairs) - len(missing)} of {len(pairs)} verified pairs.")
         if missing:
-            matcher = _PairMatcher(workspace, descriptor, ratio, verifier, cameras, camera_of)
+            matcher = _PairMatcher(workspace, descriptor, ratio, guided, verifier, cameras, camera_of)
             _match_missing(missing, digests, matcher, database, progress)
         found = database.pairs()
     result = tuple(found[pair] for pair in pairs)
@@ -135,8 +135,8 @@ def _match_missing(
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         try:
-            for pair, (matches, geometry, verified) in _in_order(pool, matcher, missing):
-                batch.append(PairResult(verified, matches, geometry, digests[pair]))
+            for pair, (verified, found) in _in_order(pool, matcher, missing):
+                batch.append(PairResult(verified, found.index, found.geometry, digests[pair]))
                 if len(batch) >= _PAIRS_A_TRANSACTION:
                     database.write_pairs(batch)
                     batch = []
@@ -149,7 +149,7 @@ def _match_missing(
 
 def _in_order(
     pool: ThreadPoolExecutor, work: _PairMatcher, items: Sequence[Pair]
-) -> Iterator[tuple[Pair, tuple[NDArray[np.int32], TwoViewGeometry, VerifiedPair]]]:
+) -> Iterator[tuple[Pair, tuple[VerifiedPair, VerifiedMatches]]]:
     """Yield results in order while only a few items wait: `pool.map` would queue all of them at once."""
     waiting: list[tuple[Pair, Future[Any]]] = []
     ahead = 4 * (os.cpu_count() or 1)
@@ -170,40 +170,34 @@ class _PairMatcher:
         workspace: Workspace,
         descriptor: str,
         ratio: float,
+        guided: bool,
         verifier: Verifier,
         cameras: Mapping[int, Camera],
         camera_of: Mapping[str, int],
     ) -> None:
-        self._ratio, self._verifier = ratio, verifier
-        self._cameras, self._camera_of = cameras, camera_of
+        self._ratio, self._guided, self._verifier = ratio, guided, verifier
 
         @lru_cache(maxsize=_IMAGES_IN_MEMORY)
-        def load(name: str) -> tuple[Keypoints, NDArray[np.float32]]:
+        def load(name: str) -> DescribedView:
             rows, _ = read_tensors(workspace.descriptors(descriptor, name))
-            return Keypoints.load(workspace.keypoints(name)), rows["descriptors"]
+            keypoints = Keypoints.load(workspace.keypoints(name))
+            return DescribedView(keypoints, rows["descriptors"], cameras[camera_of[name]])
 
         self._load = load
 
-    def __call__(self, pair: Pair) -> tuple[NDArray[np.int32], TwoViewGeometry, VerifiedPair]:
-        (keypoints1, rows1), (keypoints2, rows2) = self._load(pair[0]), self._load(pair[1])
-        matches = match_mutual(rows1, rows2).below(self._ratio).index
-        camera1, camera2 = (self._cameras[self._camera_of[name]] for name in pair)
-        xy1, xy2 = keypoints1.xy[matches[:, 0]], keypoints2.xy[matches[:, 1]]
-        geometry = self._verifier.verify(xy1, xy2, camera1, camera2)
-        nfa = log10_nfa_of(geometry, xy1, xy2, camera1, camera2)
-        return (
-            matches,
-            geometry,
-            VerifiedPair(
-                *pair,
-                matches=len(matches),
-                inliers=len(geometry.inliers),
-                kind=geometry.kind,
-                log10_nfa=nfa,
-                forward=_forwardness(geometry),
-                accepted=geometry.kind != "degenerate" and nfa <= MAX_LOG10_NFA,
-            ),
+    def __call__(self, pair: Pair) -> tuple[VerifiedPair, VerifiedMatches]:
+        views = self._load(pair[0]), self._load(pair[1])
+        found = match_views(*views, self._verifier, self._ratio, self._guided)
+        verified = VerifiedPair(
+            *pair,
+            matches=len(found.index),
+            inliers=len(found.geometry.inliers),
+            kind=found.geometry.kind,
+            log10_nfa=found.log10_nfa,
+            forward=_forwardness(found.geometry),
+            accepted=found.beyond_chance,
         )
+        return verified, found
 
 
 class _Positions(Mapping[str, NDArray[np.float32]]):

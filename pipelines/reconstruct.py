@@ -194,6 +194,7 @@ def _run_stages(
             workspace,
             descriptor.name,
             default_ratio(descriptor.name) if ratio is None else ratio,
+            options.matching.guided,
             make_verifier(options.verification, options.mapping.seed),
             progress,
         )

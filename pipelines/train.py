@@ -9,9 +9,11 @@ from pathlib import Path
 from sfm.features import pretrained
 from sfm.files import atomic_path
 from sfm.learning.patch_set import PatchSet
-from sfm.learning.trainer import Trained, TrainingOptions, Validation, train
+from sfm.learning.patch_set_options import PatchSetOptions
+from sfm.learning.trainer import Trained, Validation, train
+from sfm.learning.training_options import TrainingOptions
 from sfm.pipelines.patch_sources import read_sources
-from sfm.pipelines.patches import PatchSetOptions, build_patch_set
+from sfm.pipelines.patches import build_patch_set
 from sfm.progress import SILENT, Progress
 
 

@@ -23,7 +23,7 @@ Points = tuple[Floats, Floats]
 
 FOCAL_TOLERANCE = 0.10
 _PAIR_AGREES = 0.5  # share of a pair's verified matches that must fit the map's poses
-_CONTRADICTIONS = 0.10
+_CONTRADICTIONS = 0.10  # share of all verified matches
 # GPS of a phone is good to some metres: below this nothing can be said, and a spread has to stand out of it.
 _GPS_NOISE_M = 8.0
 _GPS_SHARE_OF_SPREAD = 0.25
@@ -42,6 +42,9 @@ class SelfCheck:
     pairs, contradicting_pairs
         Accepted pairs whose images are both in the map; and those with less than half of their verified
         matches within twice the threshold of the map's epipolar lines.
+    contradicting_share
+        Share of all verified matches that lie in contradicting pairs. Repeated structure makes some such pairs
+        in good maps, of few matches each.
     problems
         One sentence for every finding that makes the map doubtful; empty for a good map.
     """
@@ -50,6 +53,7 @@ class SelfCheck:
     gps: GpsResidual | None
     pairs: int
     contradicting_pairs: int
+    contradicting_share: float
     problems: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -66,6 +70,7 @@ class SelfCheck:
             "gps": gps,
             "pairs": self.pairs,
             "contradicting_pairs": self.contradicting_pairs,
+            "contradicting_share": self.contradicting_share,
             "problems": list(self.problems),
         }
 
@@ -111,10 +116,12 @@ def check_map(
         problems.append(
             f"the path is {residual.rms_m:.0f} m off its GPS positions, which spread over {residual.spread_m:.0f} m"
         )
-    total, contradicting = _contradictions(sparse_map, pairs, verified_points, threshold_px)
-    if contradicting > _CONTRADICTIONS * total:
-        problems.append(f"{contradicting} of {total} verified pairs contradict it")
-    return SelfCheck(ratios, residual, total, contradicting, tuple(problems))
+    total, contradicting, share = _contradictions(sparse_map, pairs, verified_points, threshold_px)
+    if share > _CONTRADICTIONS:
+        problems.append(
+            f"{share:.0%} of the verified matches, in {contradicting} of {total} pairs, contradict it"
+        )
+    return SelfCheck(ratios, residual, total, contradicting, share, tuple(problems))
 
 
 def _gps_residual(sparse_map: SparseMap, gps: Mapping[str, tuple[float, float, float]]) -> GpsResidual | None:
@@ -130,17 +137,20 @@ def _contradictions(
     pairs: Iterable[tuple[str, str]],
     verified_points: Callable[[str, str], Points],
     threshold_px: float,
-) -> tuple[int, int]:
+) -> tuple[int, int, float]:
+    """Count pairs, and those that contradict the map with their share of all verified matches."""
     images = {image.name: image for image in sparse_map.images.values()}
-    total = contradicting = 0
+    pairs_checked = contradicting = matches = contradicting_matches = 0
     for name1, name2 in pairs:
         if name1 in images and name2 in images:
-            total += 1
-            agrees = _agreement(
-                sparse_map, images[name1], images[name2], verified_points(name1, name2), 2 * threshold_px
-            )
-            contradicting += agrees < _PAIR_AGREES
-    return total, contradicting
+            points = verified_points(name1, name2)
+            agrees = _agreement(sparse_map, images[name1], images[name2], points, 2 * threshold_px)
+            pairs_checked += 1
+            matches += len(points[0])
+            if agrees < _PAIR_AGREES:
+                contradicting += 1
+                contradicting_matches += len(points[0])
+    return pairs_checked, contradicting, contradicting_matches / max(matches, 1)
 
 
 def _agreement(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DESCRIPTORS = ("sift", "sosnet", "triplet", "hardnet", "l2net", "tfeat")
 
 # Ratio of nearest to second-nearest distance at which mutual matches of each kind are worth verifying.
-_RATIO = {"sift": 0.85}
+_RATIO = {"sift": 0.8}
 _RATIO_OF_NETWORKS = 0.9
 
 

@@ -26,6 +26,12 @@ class DetectionOptions:
     """How keypoints are found."""
 
     max_keypoints: int = option(8192, "Keep at most this many keypoints of an image.", minimum=1)
+    keep: str = option(
+        "largest",
+        "Which keypoints are kept where there are more: the largest, which are found again most reliably, or "
+        "the strongest by contrast.",
+        choices=("largest", "strongest"),
+    )
     max_size: int = option(
         1600, "Shrink images whose longer side is larger than this for detection, in pixels.", minimum=16
     )
@@ -59,7 +65,7 @@ class DogDetector(Detector):
 
     def __init__(self, options: DetectionOptions | None = None) -> None:
         self.options = options or DetectionOptions()
-        self._sift = cv2.SIFT_create(
+        self._sift = cv2.SIFT.create(
             nfeatures=0,
             nOctaveLayers=LAYERS_PER_OCTAVE,
             contrastThreshold=self.options.contrast_threshold,
@@ -84,6 +90,9 @@ class DogDetector(Detector):
         rows = rows[np.isfinite(rows).all(axis=1)]
         # A total order, so that the same image gives the same keypoints whatever order the threads found them in.
         rows = rows[np.lexsort((rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0], -rows[:, 4]))]
+        if self.options.keep == "largest":
+            largest = np.argsort(-rows[:, 2], kind="stable")[: self.options.max_keypoints]
+            rows = rows[np.sort(largest)]
         rows = rows[: self.options.max_keypoints]
         # One sigma for both axes: the two differ by less than a pixel's rounding of the resize.
         sigma = rows[:, 2] / 2 * image.scale.mean()

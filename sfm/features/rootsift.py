@@ -24,7 +24,7 @@ class RootSift(Descriptor):
 
     def __init__(self, max_size: int = 1600) -> None:
         self._max_size = max_size
-        self._sift = cv2.SIFT_create(
+        self._sift = cv2.SIFT.create(
             nOctaveLayers=LAYERS_PER_OCTAVE, sigma=BASE_SIGMA, enable_precise_upscale=True
         )
 

@@ -22,8 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
 from sfm.geometry.camera import Camera
-from sfm.geometry.epipolar import fundamental_from_essential, sampson_error_sq
-from sfm.geometry.two_view import TwoViewGeometry
+from sfm.geometry.epipolar import sampson_error_sq
+from sfm.geometry.two_view import TwoViewGeometry, fundamental_of
 
 Floats = NDArray[np.float64]
 
@@ -178,7 +178,7 @@ def log10_nfa_of(
         epipolar_probability(geometry.threshold_px, camera.width, camera.height)
         for camera in (camera1, camera2)
     )
-    F = _fundamental(geometry, camera1, camera2)
+    F = fundamental_of(geometry, camera1, camera2)
     if F is not None:
         probability = max(
             probability, empirical_probability(F, both[:, :2], both[:, 2:], geometry.threshold_px)
@@ -188,13 +188,6 @@ def log10_nfa_of(
         (FUNDAMENTAL_SAMPLE, FUNDAMENTAL_MODELS) if uncalibrated else (ESSENTIAL_SAMPLE, ESSENTIAL_MODELS)
     )
     return float(log10_nfa(len(both), is_inlier.sum(), min(probability, 1.0), sample, models))
-
-
-def _fundamental(geometry: TwoViewGeometry, camera1: Camera, camera2: Camera) -> Floats | None:
-    """Return a fundamental matrix for pixels, distortion neglected: it moves a random point as little as any."""
-    if geometry.kind == "calibrated" and geometry.E is not None:
-        return fundamental_from_essential(geometry.E, camera1.matrix, camera2.matrix)
-    return geometry.F
 
 
 def _log_binomial(n: ArrayLike, k: ArrayLike) -> Floats:

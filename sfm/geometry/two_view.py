@@ -70,6 +70,15 @@ class TwoViewGeometry:
         return TwoViewGeometry("degenerate", np.empty(0, np.int64), None, None, None, None, threshold_px)
 
 
+def fundamental_of(geometry: TwoViewGeometry, camera1: Camera, camera2: Camera) -> Floats | None:
+    """Return a fundamental matrix for pixels, (3, 3), distortion neglected; None where none is known."""
+    if geometry.kind == "calibrated" and geometry.E is not None:
+        from sfm.geometry.epipolar import fundamental_from_essential
+
+        return fundamental_from_essential(geometry.E, camera1.matrix, camera2.matrix)
+    return geometry.F
+
+
 class Verifier(ABC):
     """Finds the geometry that most matches of two views agree with.
 

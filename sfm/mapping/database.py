@@ -108,6 +108,7 @@ class MapDatabase:
         self.path = path
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+        self._ids: dict[str, int] = {}
         self._open()
 
     def __enter__(self) -> MapDatabase:
@@ -158,7 +159,7 @@ class MapDatabase:
         rows = self._rows.execute(
             "SELECT name1, name2, matches, inliers, kind, log10_nfa, forward, accepted FROM sfm_pairs"
         )
-        return {(row[0], row[1]): VerifiedPair(*row[:7], accepted=bool(row[7])) for row in rows}
+        return {(row[0], row[1]): _verified_pair(row) for row in rows}
 
     def pair_digests(self) -> dict[tuple[str, str], str]:
         """Return the recipe's digest of every pair held."""
@@ -302,6 +303,11 @@ class MapDatabase:
             "DELETE FROM sfm_pairs WHERE (name1, name2) IN (VALUES (?,?), (?,?))",
             (name1, name2, name2, name1),
         )
+
+
+def _verified_pair(row: tuple[Any, ...]) -> VerifiedPair:
+    *values, accepted = row
+    return VerifiedPair(*values, accepted=bool(accepted))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

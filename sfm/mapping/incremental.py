@@ -9,13 +9,18 @@ import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
 import pycolmap
+from numpy.typing import NDArray
 
 from sfm.errors import WorkError
 from sfm.files import writing
 from sfm.mapping.colmap_io import write_binary
 from sfm.progress import Step
+
+Model: TypeAlias = pycolmap.Reconstruction
 
 
 @dataclass(frozen=True)
@@ -41,9 +46,7 @@ class MapperSettings:
     threads: int = -1
 
 
-def run_mapper(
-    database: Path, out: Path, settings: MapperSettings, seed: int, step: Step
-) -> list[pycolmap.Reconstruction]:
+def run_mapper(database: Path, out: Path, settings: MapperSettings, seed: int, step: Step) -> list[Model]:
     """Build as many models as the database's verified pairs give, largest first.
 
     Parameters
@@ -100,9 +103,7 @@ def _options(settings: MapperSettings, seed: int) -> pycolmap.IncrementalPipelin
     return options
 
 
-def write_models(
-    models: Collection[pycolmap.Reconstruction], folder: Path, records: Mapping[str, str]
-) -> None:
+def write_models(models: Collection[Model], folder: Path, records: Mapping[str, str]) -> None:
     """Write models as `folder`/0, 1, ... and text files by name beside them; the folder is replaced as a whole."""
     new, old = folder.with_name(f".{folder.name}.part.new"), folder.with_name(f".{folder.name}.part.old")
     with writing(folder):
@@ -118,3 +119,9 @@ def write_models(
             folder.rename(old)
         new.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def set_colors(model: Model, point_ids: NDArray[np.int64], rgb: NDArray[np.uint8]) -> None:
+    """Give the points `point_ids` (P,) of a model the colours `rgb` (P, 3)."""
+    for point_id, color in zip(point_ids, rgb, strict=True):
+        model.point3D(int(point_id)).color = color

@@ -27,6 +27,11 @@ class MatchingOptions:
         minimum=0.0,
         maximum=1.0,
     )
+    guided: bool = option(
+        True,
+        "Once the geometry of a pair is known, take the ratio test again along the epipolar lines, which settles "
+        "matches that were ambiguous only elsewhere in the image.",
+    )
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,11 @@ class Matches:
 
     def below(self, ratio: float) -> Matches:
         """Return the matches whose ratio is below `ratio`; 1 keeps them all."""
-        keep = (self.ratio < ratio) | (ratio >= 1)
-        return Matches(self.index[keep], self.distance[keep], self.ratio[keep])
+        return self.take((self.ratio < ratio) | (ratio >= 1))
+
+    def take(self, mask: NDArray[np.bool_]) -> Matches:
+        """Return the matches where `mask` (M,) is true."""
+        return Matches(self.index[mask], self.distance[mask], self.ratio[mask])
 
 
 def match_mutual(first: NDArray[np.float32], second: NDArray[np.float32]) -> Matches:
@@ -74,7 +82,7 @@ def match_mutual(first: NDArray[np.float32], second: NDArray[np.float32]) -> Mat
     distance = _distance(rows.best[i])
     runner_up = _distance(np.maximum(rows.second[i], columns.second[j]))
     ratio = np.maximum(distance, _INDISTINCT) / np.maximum(runner_up, _INDISTINCT)
-    return Matches(np.column_stack([i, j]).astype(np.int32), distance, ratio)
+    return Matches(np.column_stack([i, j]).astype(np.int32), distance, ratio.astype(np.float32))
 
 
 class _BestTwo:

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import networkx as nx
 
+_AHEAD = 0.707  # cosine of 45 degrees
+
 
 class Edge(Protocol):
     """What the graph needs of a verified pair."""
@@ -66,8 +68,8 @@ class Reading:
     neighbour_share
         Share of all verified matches that lie between images at most three apart in the order of capture, 0 to 1.
     forward_share
-        Share of the neighbouring pairs (at most two apart) in which the camera moved along its line of sight, by more than 30
-        degrees nearer to it than to sideways; 0 to 1.
+        Share of the neighbouring pairs (at most two apart) in which the camera moved within 45 degrees of its
+        line of sight, forward or backward; 0 to 1.
     """
 
     images: int
@@ -92,7 +94,7 @@ def read_view_graph(graph: nx.Graph, order: Sequence[str]) -> Reading:
         near += edge["inliers"] if gap <= 3 else 0
         if gap <= 2 and edge["forward"] is not None:
             moves += 1
-            forward += edge["forward"] > 0.7
+            forward += edge["forward"] > _AHEAD
     return Reading(
         images=graph.number_of_nodes(),
         pairs=graph.number_of_edges(),

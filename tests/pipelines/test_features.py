@@ -1,0 +1,179 @@
+import threading
+
+import numpy as np
+import pytest
+
+from sfm.errors import InputError, WorkError
+from sfm.features.descriptor import Descriptor
+from sfm.features.detectors import Detector
+from sfm.features.keypoints import Keypoints
+from sfm.files import read_tensors
+from sfm.images.photo_set import read_photo_set
+from sfm.pipelines.features import extract_features
+from sfm.workspace import Workspace
+from tests.images.files import picture, save, truncated
+
+from .progress import Heard
+
+
+class Corners(Detector):
+    """Finds the corners of every image."""
+
+    name = "corners"
+
+    def __init__(self, **options):
+        self.options, self.calls, self.fails_at = options, 0, None
+        self._counting = threading.Lock()
+
+    @property
+    def identity(self):
+        return {"detector": self.name, **self.options}
+
+    def detect(self, image):
+        with self._counting:
+            self.calls += 1
+            if self.calls == self.fails_at:
+                raise WorkError("The disk is full")
+        height, width = image.pixels.shape
+        xy = np.array([[0, 0], [width - 1, 0], [0, height - 1]], np.float32)
+        ones = np.ones(3, np.float32)
+        return Keypoints(image.to_original(xy).astype(np.float32), ones, ones, ones)
+
+
+class Means(Descriptor):
+    """Describes every keypoint by the mean of the image."""
+
+    dimension = 4
+
+    def __init__(self, name="means", **options):
+        self.name, self.options, self.calls = name, options, 0
+
+    @property
+    def identity(self):
+        return {"descriptor": self.name, **self.options}
+
+    def describe(self, image, keypoints):
+        self.calls += 1
+        return np.full((len(keypoints), 4), image.pixels.mean() / 255, np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("a.jpg", "a.png", "sub/b.jpg"):
+        save(tmp_path / "photos" / name, picture(seed=len(name)))
+    return tmp_path / "photos"
+
+
+def run(folder, detector=None, descriptor=None, max_size=1600):
+    detector, descriptor, heard = detector or Corners(), descriptor or Means(), Heard()
+    workspace = Workspace(folder.parent / "out")
+    photos = read_photo_set(folder).photos
+    features = extract_features(photos, workspace, detector, descriptor, max_size, heard)
+    return features, detector.calls, descriptor.calls, heard
+
+
+def test_one_file_an_image_and_kind(folder):
+    features, detected, described, heard = run(folder)
+    assert features.names == ["a.jpg", "a.png", "sub/b.jpg"]
+    assert (detected, described) == (3, 3)
+    assert heard.stages["Detect and describe"] == (3, 3, "images")
+    out = folder.parent / "out" / "features"
+    for name in features.names:
+        assert len(Keypoints.load(out / "keypoints" / f"{name}.safetensors")) == 3
+        rows, metadata = read_tensors(out / "means" / f"{name}.safetensors")
+        assert rows["descriptors"].shape == (3, 4)
+        assert metadata["digest"] == next(
+            i.descriptors_digest for i in features.images if i.photo.name == name
+        )
+
+
+def test_a_second_run_decodes_nothing(folder, monkeypatch):
+    run(folder)
+    monkeypatch.setattr("sfm.pipelines.features.load_gray", None)
+    features, detected, described, heard = run(folder)
+    assert (detected, described) == (0, 0)
+    assert not any(image.detected or image.described for image in features.images)
+    assert heard.said == ["Reused: keypoints of 3 and means descriptors of 3 of 3 images."]
+
+
+def test_another_descriptor_shares_the_keypoints(folder):
+    run(folder)
+    _, detected, described, heard = run(folder, descriptor=Means("others"))
+    assert (detected, described) == (0, 3)
+    assert heard.said == ["Reused: keypoints of 3 and others descriptors of 0 of 3 images."]
+    assert run(folder)[1:3] == (0, 0)
+
+
+def test_another_option_of_the_detector_redoes_both_and_is_named(folder):
+    run(folder, Corners(size=1))
+    _, detected, described, heard = run(folder, Corners(size=2))
+    assert (detected, described) == (3, 3)
+    assert heard.said == ["Features of 3 images are made anew: size 1 -> 2."]
+
+
+def test_another_option_of_the_descriptor_redoes_only_it(folder):
+    run(folder, descriptor=Means(scale=12))
+    _, detected, described, heard = run(folder, descriptor=Means(scale=24))
+    assert (detected, described) == (0, 3)
+    assert heard.said[0] == "Features of 3 images are made anew: scale 12 -> 24."
+
+
+def test_a_changed_picture_is_looked_at_again(folder):
+    run(folder)
+    save(folder / "a.png", picture(seed=77))
+    features, detected, described, heard = run(folder)
+    assert (detected, described) == (1, 1)
+    assert [image.photo.name for image in features.images if image.detected] == ["a.png"]
+    assert heard.said[0] == "Features of 1 images are made anew: its input."
+
+
+def test_a_renamed_option_back_and_forth_is_never_stale(folder):
+    digests = [run(folder, Corners(size=size))[0].images[0].descriptors_digest for size in (1, 2, 1)]
+    assert digests[0] == digests[2] != digests[1]
+
+
+@pytest.mark.parametrize("kind", ["keypoints", "means"])
+def test_half_a_file_is_made_again(folder, kind):
+    run(folder)
+    path = folder.parent / "out" / "features" / kind / "a.jpg.safetensors"
+    path.write_bytes(path.read_bytes()[:-3])
+    _, detected, described, _ = run(folder)
+    assert (detected, described) == (1 if kind == "keypoints" else 0, 1)
+
+
+def test_unreadable_photographs_are_left_out_and_named(folder):
+    truncated(folder / "cut.jpg", format="JPEG")
+    features, _, _, heard = run(folder)
+    assert features.names == ["a.jpg", "a.png", "sub/b.jpg"]
+    assert [item.name for item in features.skipped] == ["cut.jpg"]
+    assert heard.warned == ["cut.jpg is left out: the file is truncated, copy it again."]
+
+
+def test_nothing_readable(tmp_path):
+    for i in range(2):
+        truncated(tmp_path / "photos" / f"{i}.jpg", format="JPEG")
+    with pytest.raises(
+        InputError, match=r"None of the 2 images can be read, e\.g\. 0\.jpg: the file is truncated"
+    ):
+        run(tmp_path / "photos")
+
+
+def test_a_failure_ends_the_stage_and_keeps_what_is_done(folder, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    for i in range(20):
+        save(folder / f"more{i:02d}.jpg", picture(seed=i))
+    detector = Corners()
+    detector.fails_at = 4
+    with pytest.raises(WorkError, match="full"):
+        run(folder, detector)
+    assert detector.calls < 12
+    _, detected, _, _ = run(folder)
+    assert 23 - detector.calls <= detected <= 20
+
+
+def test_large_photographs_are_shrunk_while_they_are_read(folder):
+    save(folder / "large.png", picture(400, 300))
+    run(folder, max_size=100)
+    keypoints = Keypoints.load(folder.parent / "out" / "features" / "keypoints" / "large.png.safetensors")
+    # The corner pixels of a picture of a quarter the size, in pixels of the original.
+    np.testing.assert_allclose(keypoints.xy, [[1.5, 1.5], [397.5, 1.5], [1.5, 297.5]])
