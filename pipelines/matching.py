@@ -82,6 +82,7 @@ def match_pairs(
     options = {
         "descriptor": descriptor,
         "ratio": ratio,
+        "guided": guided,
         "max_log10_nfa": MAX_LOG10_NFA,
         **verifier.identity,
     }

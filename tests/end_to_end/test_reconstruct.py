@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from sfm.features.choice import default_ratio
 from sfm.features.keypoints import Keypoints
 from sfm.files import read_metadata
 from sfm.mapping.colmap_io import read_map
@@ -13,6 +14,8 @@ from sfm.pipelines.evaluate import evaluate
 
 from .command import files_of, succeeds
 from .conftest import SEED, VIEWS, assert_same_map
+
+RATIO = default_ratio("sift")
 
 
 def record(out):
@@ -111,7 +114,8 @@ def test_a_second_run_does_nothing_and_says_so(street, finished, tmp_path):
             "The map is made anew: min_model_size 3 -> 4.",
             ("detected", "described", "pairs"),
         ),
-        (("--ratio", 0.8), "Pairs are matched anew: ratio 0.85 -> 0.8.", ("detected", "described")),
+        (("--ratio", 0.7), f"Pairs are matched anew: ratio {RATIO} -> 0.7.", ("detected", "described")),
+        (("--no-guided",), "Pairs are matched anew: guided true -> false.", ("detected", "described")),
         (
             ("--max-error-px", 3),
             "Pairs are matched anew: max_error_px 4.0 -> 3.0.",

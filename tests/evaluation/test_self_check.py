@@ -125,7 +125,9 @@ def test_pairs_that_contradict_the_map(good):
     wrong = moved(good, NAMES[3:5], np.array([0.0, 1.5, 0.0]))
     found = check(wrong, verified=observations(good))
     assert 12 <= found.contradicting_pairs <= 13
-    assert found.problems == (f"{found.contradicting_pairs} of 28 verified pairs contradict it",)
+    share, pairs = f"{found.contradicting_share:.0%}", f"{found.contradicting_pairs} of 28 pairs"
+    assert found.problems == (f"{share} of the verified matches, in {pairs}, contradict it",)
+    assert found.contradicting_share == pytest.approx(found.contradicting_pairs / 28)
 
 
 def test_some_wrong_matches_do_not_make_a_pair_contradict(good):
@@ -152,6 +154,20 @@ def test_a_few_contradicting_pairs_are_said_but_no_problem(good):
     assert found.problems == ()
 
 
+def test_many_contradicting_pairs_of_few_matches_are_no_problem(good):
+    """What repeated structure does in good maps."""
+    right = observations(good)
+
+    def verified(name1, name2):
+        xy1, xy2 = right(name1, name2)
+        return (xy1[:4], xy2[:4] + np.array([0, 60])) if name1 == NAMES[0] else (xy1, xy2)
+
+    found = check(good, verified=verified)
+    assert found.contradicting_pairs == 7
+    assert found.contradicting_share < 0.1
+    assert found.problems == ()
+
+
 def test_pairs_with_images_outside_the_map_do_not_count(good):
     found = check(good, pairs=[(NAMES[0], NAMES[1]), (NAMES[0], "lost.jpg")])
     assert found.pairs == 1
@@ -165,6 +181,13 @@ def test_distortion_is_taken_into_account():
 
 def test_findings_are_json(good):
     data = json.loads(json.dumps(check(good, gps=gps_of(good)).as_json()))
-    assert set(data) == {"focal_ratios", "gps", "pairs", "contradicting_pairs", "problems"}
+    assert set(data) == {
+        "focal_ratios",
+        "gps",
+        "pairs",
+        "contradicting_pairs",
+        "contradicting_share",
+        "problems",
+    }
     assert data["gps"]["positions"] == 8
     assert json.loads(json.dumps(check(good).as_json()))["gps"] is None

@@ -23,6 +23,15 @@ class TestDogDetector(DetectorContract):
             difference = (keypoints.angle[middle] - angle + np.pi) % (2 * np.pi) - np.pi
             assert np.abs(difference).min() < 0.15
 
+    def test_the_strongest_or_the_largest_are_kept(self):
+        image = GrayImage.of(texture())
+        every = self.make().detect(image)
+        strongest = self.make(max_keypoints=50, keep="strongest").detect(image)
+        np.testing.assert_array_equal(strongest.response, every.response[:50])
+        largest = self.make(max_keypoints=50, keep="largest").detect(image)
+        np.testing.assert_array_equal(np.sort(largest.scale), np.sort(every.scale)[-50:])
+        assert largest.scale.min() > np.median(every.scale)
+
     def test_a_lower_threshold_finds_more(self):
         image = GrayImage.of(texture())
         assert len(self.make(contrast_threshold=0.005).detect(image)) > len(
@@ -33,6 +42,7 @@ class TestDogDetector(DetectorContract):
         assert DogDetector().identity == {
             "detector": "dog",
             "max_keypoints": 8192,
+            "keep": "largest",
             "max_size": 1600,
             "contrast_threshold": DetectionOptions().contrast_threshold,
             "edge_threshold": 10.0,

@@ -110,7 +110,7 @@ def test_images_of_nothing_in_common_are_not(scene):
 
 def test_a_second_run_matches_nothing(scene, monkeypatch):
     first, _ = scene.match()
-    monkeypatch.setattr(matching, "match_mutual", None)
+    monkeypatch.setattr(matching, "match_views", None)
     second, heard = scene.match()
     assert second.reused == 10
     assert second.pairs == first.pairs
@@ -191,18 +191,18 @@ def test_stopped_half_way_the_finished_pairs_are_kept(scene, monkeypatch):
     whole, _ = Scene(scene.workspace.root.parent / "other").match()
     monkeypatch.setattr(matching, "_PAIRS_A_TRANSACTION", 2)
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    really, calls = matching.match_mutual, []
+    really, calls = matching.match_views, []
 
-    def stops(*rows):
+    def stops(*arguments):
         calls.append(1)
         if len(calls) > 6:
             raise KeyboardInterrupt
-        return really(*rows)
+        return really(*arguments)
 
-    monkeypatch.setattr(matching, "match_mutual", stops)
+    monkeypatch.setattr(matching, "match_views", stops)
     with pytest.raises(KeyboardInterrupt):
         scene.match()
-    monkeypatch.setattr(matching, "match_mutual", really)
+    monkeypatch.setattr(matching, "match_views", really)
     result, _ = scene.match()
     assert result.reused == 6
     assert [(p.name1, p.inliers) for p in result.pairs] == [(p.name1, p.inliers) for p in whole.pairs]
