@@ -1,0 +1,268 @@
+"""How a set is read, mapped, checked and explained, on maps that are known."""
+
+import json
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from sfm.errors import WorkError
+from sfm.images.exif import Exif
+from sfm.images.photo_set import Photo
+from sfm.mapping.colmap_io import read_map
+from sfm.mapping.database import ImageEntry, MapDatabase
+from sfm.mapping.options import MappingOptions
+from sfm.pipelines import mapping
+from sfm.pipelines.mapping import build_map
+from sfm.pipelines.matching import PairSet
+from sfm.workspace import Workspace, digest_of
+from tests.images.files import save
+from tests.mapping.synthetic import CAMERA, along_a_street, along_a_wall, verify_pair, write_database
+
+from .progress import Heard
+
+WALL = [f"w{i}.jpg" for i in range(7)]
+STREET = [f"s{i:02d}.jpg" for i in range(10)]
+METRES_PER_DEGREE = 111_195.0
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace(tmp_path / "out")
+
+
+def photos_of(workspace, names, gps=None):
+    photos = []
+    for name in names:
+        exif = Exif()
+        if gps:
+            exif = replace(exif, latitude_deg=gps[name][0], longitude_deg=gps[name][1])
+        photos.append(Photo(name, workspace.root.parent / name, 640, 480, exif))
+    return photos
+
+
+def run(workspace, *maps, names=None, cameras=None, gps=None, pairs=None, **options):
+    cameras = cameras or {1: CAMERA}
+    if pairs is None:
+        pairs = write_database(workspace.database, *maps, cameras=cameras)
+    names = names or [image.name for m in maps for image in m.images.values()]
+    heard = Heard()
+    made = build_map(
+        photos_of(workspace, names, gps),
+        cameras,
+        PairSet(tuple(pairs), 0, digest_of([vars(pair) for pair in pairs])),
+        workspace,
+        4.0,
+        MappingOptions(**options),
+        heard,
+    )
+    return made, heard
+
+
+def record(workspace):
+    return json.loads((workspace.sparse / "mapping.json").read_text())
+
+
+def test_a_wall_is_mapped_as_a_collection(workspace):
+    made, heard = run(workspace, along_a_wall(WALL))
+    assert len(made.models[0].images) == 7
+    assert made.chosen == "as a collection, intrinsics refined"
+    assert made.check["problems"] == []
+    assert made.left_out == {}
+    assert not made.reused
+    assert heard.stages["Map"] == (7, 7, "images")
+    assert len(record(workspace)["attempts"]) == 1
+    assert not record(workspace)["reading"]["is_walk"]
+    assert len(read_map(workspace.sparse / "0").images) == 7
+
+
+def test_a_street_is_mapped_as_a_walk_with_the_focal_length_of_exif(workspace):
+    made, heard = run(workspace, along_a_street(STREET))
+    assert made.chosen == "as a walk, intrinsics held"
+    assert len(made.models[0].images) == 10
+    assert made.models[0].cameras[1].params == CAMERA.params
+    assert record(workspace)["reading"]["is_walk"]
+    assert any("Mapping as a walk, intrinsics held." in line for line in heard.said)
+
+
+def test_a_guessed_focal_length_is_refined_on_a_walk_too(workspace):
+    guessed = {1: replace(CAMERA, focal_is_known=False)}
+    made, _ = run(workspace, along_a_street(STREET), cameras=guessed)
+    assert made.chosen == "as a walk, intrinsics refined"
+
+
+@pytest.mark.parametrize(
+    ("options", "chosen"),
+    [
+        ({"capture": "walk"}, "as a walk, intrinsics held"),
+        ({"capture": "walk", "refine_intrinsics": "always"}, "as a walk, intrinsics refined"),
+        ({"refine_intrinsics": "never"}, "as a collection, intrinsics held"),
+    ],
+)
+def test_what_is_told_to_do_is_done(workspace, options, chosen):
+    made, _ = run(workspace, along_a_wall(WALL), **options)
+    assert made.chosen == chosen
+
+
+def test_given_intrinsics_are_never_refined(workspace):
+    wrong = {1: replace(CAMERA, params=(510.0, *CAMERA.params[1:]), fixed=True)}
+    made, _ = run(workspace, along_a_wall(WALL), cameras=wrong, refine_intrinsics="always")
+    assert made.chosen == "as a collection, intrinsics given"
+    assert made.models[0].cameras[1].params == wrong[1].params
+
+
+def test_a_second_run_maps_nothing(workspace, monkeypatch):
+    truth = along_a_wall(WALL)
+    first, _ = run(workspace, truth)
+    monkeypatch.setattr(mapping, "run_mapper", None)
+    second, heard = run(workspace, truth)
+    assert second.reused
+    assert heard.said == ["Reused: the map."]
+    assert second.digest == first.digest
+    assert second.check == json.loads(json.dumps(first.check))
+    np.testing.assert_allclose(second.models[0].xyz, first.models[0].xyz)
+
+
+def test_a_changed_option_is_named(workspace):
+    truth = along_a_wall(WALL)
+    run(workspace, truth)
+    made, heard = run(workspace, truth, seed=3)
+    assert not made.reused
+    assert "The map is made anew: seed 0 -> 3." in heard.said
+    made, heard = run(workspace, along_a_wall(WALL[:6]), names=WALL[:6], seed=3)
+    assert "The map is made anew: other pairs." in heard.said
+
+
+@pytest.mark.parametrize("damage", ["cut", "model", "record"])
+def test_a_damaged_map_is_made_again(workspace, damage):
+    truth = along_a_wall(WALL)
+    run(workspace, truth)
+    if damage == "cut":
+        path = workspace.sparse / "0" / "points3D.bin"
+        path.write_bytes(path.read_bytes()[:-5])
+    elif damage == "model":
+        for path in (workspace.sparse / "0").iterdir():
+            path.unlink()
+    else:
+        (workspace.sparse / "mapping.json").write_text("{")
+    made, _ = run(workspace, truth)
+    assert not made.reused
+    assert len(read_map(workspace.sparse / "0").images) == 7
+
+
+def test_every_image_that_is_left_out_has_a_reason(workspace):
+    large, small = along_a_wall(WALL, seed=1), along_a_wall(["x0.jpg", "x1.jpg", "x2.jpg"], seed=2)
+    pair = along_a_wall(["y0.jpg", "y1.jpg"], seed=3)
+    lonely = along_a_wall(["z.jpg"], seed=4)
+    made, _ = run(workspace, small, pair, lonely, large)
+    assert [len(model.images) for model in made.models] == [7, 3]
+    assert made.left_out == {
+        "x0.jpg": "in model 1, not connected well enough with the largest",
+        "x1.jpg": "in model 1, not connected well enough with the largest",
+        "x2.jpg": "in model 1, not connected well enough with the largest",
+        "y0.jpg": "verified only with images that are not in the map",
+        "y1.jpg": "verified only with images that are not in the map",
+        "z.jpg": "no verified pair with another image",
+    }
+
+
+def test_too_few_points_in_common(workspace):
+    truth = along_a_wall(WALL, points=400)
+    images = dict(truth.images)
+    lost = images[7]
+    shared = np.intersect1d(lost.point_ids, images[6].point_ids)[:22]
+    # Enough for a verified pair, too few for a pose; the others are points that nobody else sees.
+    strange = np.where(np.isin(lost.point_ids, shared), lost.point_ids, -np.arange(len(lost.point_ids)) - 1)
+    images[7] = replace(lost, point_ids=strange)
+    made, _ = run(workspace, replace(truth, images=images))
+    assert made.left_out == {lost.name: "too few points in common with the map"}
+
+
+def test_no_pair_beyond_chance(workspace):
+    images = [along_a_wall([name], seed=i) for i, name in enumerate(WALL[:3])]
+    pairs = [verify_pair(a.images[1], b.images[1], minimum=10**6).pair for a, b in combinations(images, 2)]
+    with pytest.raises(WorkError, match="none of 3 pairs of images shows the same thing twice beyond chance"):
+        run(workspace, *images, pairs=pairs)
+    assert not workspace.sparse.exists()
+
+
+def test_a_camera_that_only_turned(workspace):
+    """No parallax: nothing to start from."""
+    truth = along_a_wall(WALL[:4])
+    still = {}
+    for i, image in truth.images.items():
+        still[i] = replace(truth.images[1], name=image.name)
+    pairs = []
+    with MapDatabase(workspace.database) as database:
+        database.prepare(
+            [ImageEntry(image.name, 1, "d") for image in still.values()],
+            {1: CAMERA},
+            {image.name: image.xy.astype(np.float32) for image in still.values()},
+        )
+        for a, b in combinations(still.values(), 2):
+            result = verify_pair(a, replace(b, cam_from_world=truth.images[2].cam_from_world))
+            pairs.append(result.pair)
+            database.write_pairs([result])
+    with pytest.raises(WorkError, match="enough parallax to start from"):
+        run(workspace, truth, pairs=pairs)
+
+
+def gps_of(truth, mirrored=False):
+    centers = {name: 10 * pose.center for name, pose in truth.poses.items()}
+    names = sorted(centers)
+    order = [*names[::2], *names[1::2]] if mirrored else names
+    return {
+        name: (centers[o][2] / METRES_PER_DEGREE, centers[o][0] / METRES_PER_DEGREE)
+        for name, o in zip(names, order, strict=True)
+    }
+
+
+def test_gps_takes_part_in_the_check(workspace):
+    truth = along_a_wall(WALL)
+    made, _ = run(workspace, truth, gps=gps_of(truth))
+    assert made.check["gps"]["positions"] == 7
+    assert made.check["gps"]["rms_m"] < 1
+    assert made.check["problems"] == []
+
+
+def test_a_doubtful_map_is_tried_another_way_and_said(workspace):
+    """GPS that no way of mapping agrees with: every way is tried, and the problem stays on record."""
+    truth = along_a_wall([f"w{i:02d}.jpg" for i in range(12)])
+    made, heard = run(workspace, truth, gps=gps_of(truth, mirrored=True))
+    attempts = record(workspace)["attempts"]
+    assert [attempt["chosen"] for attempt in attempts] == [
+        "as a collection, intrinsics refined",
+        "as a collection, intrinsics held",
+        "as a walk, intrinsics held",
+        "as a walk, intrinsics refined",
+    ]
+    assert all(attempt["problems"] for attempt in attempts)
+    assert "off its GPS positions" in made.check["problems"][0]
+    assert any(line.startswith("Self-check: the path is") for line in heard.said)
+
+
+def test_a_map_that_contradicts_exif_is_replaced_by_one_that_holds_it(workspace):
+    """Refining the intrinsics goes to the true focal length; EXIF says another, which holding keeps."""
+    exif = {1: replace(CAMERA, params=(600.0, *CAMERA.params[1:]))}
+    made, _ = run(workspace, along_a_wall(WALL, points=600), cameras=exif)
+    attempts = record(workspace)["attempts"]
+    assert "has a focal length of" in attempts[0]["problems"][0]
+    assert made.chosen == attempts[1]["chosen"] == "as a collection, intrinsics held"
+    assert made.check["problems"] == []
+    assert made.models[0].cameras[1].focal_px == 600
+
+
+def test_points_have_the_colours_of_the_photographs(workspace):
+    truth = along_a_wall(WALL)
+    for name in WALL:
+        save(workspace.root.parent / name, np.full((480, 640, 3), (200, 100, 50), np.uint8), quality=95)
+    made, _ = run(workspace, truth)
+    np.testing.assert_allclose(
+        made.models[0].rgb, np.tile([200, 100, 50], (len(made.models[0].xyz), 1)), atol=3
+    )
+
+
+def test_a_photograph_that_is_gone_leaves_its_points_black(workspace):
+    made, _ = run(workspace, along_a_wall(WALL))
+    assert not made.models[0].rgb.any()

@@ -1,0 +1,72 @@
+"""The Python door to the main job; what it makes is tested end to end."""
+
+from pathlib import Path
+
+import pytest
+
+import sfm
+from sfm.errors import InputError
+from sfm.options import as_recorded
+from sfm.pipelines.reconstruct import default_output, reconstruct, refuse_output_among_images
+from sfm.pipelines.stage_options import STAGE_OPTIONS, ReconstructOptions
+from tests.images.files import save
+
+
+def test_options_by_their_flat_names():
+    options = ReconstructOptions.of(max_keypoints=500, descriptor="sosnet", weights="w.pth", capture="walk")
+    assert options.detection.max_keypoints == 500
+    assert options.description.weights == Path("w.pth")
+    assert options.mapping.capture == "walk"
+    assert ReconstructOptions.of() == ReconstructOptions()
+
+
+def test_names_nobody_knows_and_values_out_of_range():
+    with pytest.raises(TypeError, match=r"unknown option colour, size; there are .*max_keypoints"):
+        ReconstructOptions.of(size=1, colour="red")
+    with pytest.raises(InputError, match="--max-keypoints 0"):
+        ReconstructOptions.of(max_keypoints=0)
+
+
+def test_no_two_stages_share_a_name():
+    names = [name for kind in STAGE_OPTIONS for name in kind.__dataclass_fields__]
+    assert len(names) == len(set(names))
+
+
+def test_options_that_change_nothing_are_not_recorded():
+    recorded = {name for kind in STAGE_OPTIONS for name in as_recorded(kind())}
+    assert "device" not in recorded
+    assert {"max_size", "ratio", "guided", "seed", "camera_model"} <= recorded
+
+
+@pytest.mark.parametrize(
+    ("images", "out"),
+    [("photos", "photos-sfm"), ("a/photos/", "photos-sfm"), ("../x/photos", "photos-sfm")],
+)
+def test_the_default_output_is_named_after_the_images(images, out):
+    assert default_output(Path(images)) == Path(out)
+
+
+def test_the_default_output_of_a_list(tmp_path):
+    (tmp_path / "list.txt").write_text("a.jpg")
+    assert default_output(tmp_path / "list.txt") == Path("list-sfm")
+
+
+def test_the_output_is_not_among_the_images(tmp_path):
+    for out in (tmp_path, tmp_path / "out", tmp_path / "a" / ".." / "b"):
+        with pytest.raises(InputError, match="lies within the images"):
+            refuse_output_among_images(tmp_path, out)
+    refuse_output_among_images(tmp_path / "images", tmp_path)
+    refuse_output_among_images(tmp_path / "images", tmp_path / "images-sfm")
+
+
+def test_options_are_given_once(tmp_path):
+    with pytest.raises(TypeError, match="either options or their flat names"):
+        reconstruct(tmp_path, tmp_path / "out", ReconstructOptions(), seed=1)
+
+
+def test_nothing_is_made_for_input_that_cannot_be_used(tmp_path):
+    save(tmp_path / "photos" / "a.jpg")
+    for values in ({}, {"intrinsics": tmp_path / "none.txt"}, {"weights": "w.pth"}):
+        with pytest.raises(InputError):
+            sfm.reconstruct(tmp_path / "photos", tmp_path / "out", **values)
+    assert not (tmp_path / "out").exists()
