@@ -130,7 +130,7 @@ class _Synthetic:
 
 
 def _detector(options: PatchSetOptions) -> DogDetector:
-    return DogDetector(DetectionOptions(max_keypoints=options.keypoints_per_image))
+    return DogDetector(DetectionOptions(max_keypoints=options.keypoints_per_image, keep="strongest"))
 
 
 def _generator(seed: int, name: str) -> np.random.Generator:

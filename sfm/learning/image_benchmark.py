@@ -178,7 +178,7 @@ class DescribedImages:
     """
 
     def __init__(self, max_keypoints: int) -> None:
-        self._detector = DogDetector(DetectionOptions(max_keypoints=max_keypoints))
+        self._detector = DogDetector(DetectionOptions(max_keypoints=max_keypoints, keep="strongest"))
         self._images: dict[Path, tuple[GrayImage, Keypoints]] = {}
         self._rows: dict[tuple[int, Path], NDArray[np.float32]] = {}
 
