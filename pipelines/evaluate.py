@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sfm.evaluation.poses import Evaluation, evaluate_map
-from sfm.evaluation.trajectory import read_trajectory
+from sfm.evaluation.trajectory import Trajectory, read_trajectory
 from sfm.pipelines.finished_run import FinishedRun, find_model
 
 
@@ -29,7 +30,17 @@ def evaluate(map_path: Path | str, ground_truth: Path | str, images: Path | str 
     map_path, ground_truth = Path(map_path), Path(ground_truth)
     run = FinishedRun.open(map_path, Path(images) if images is not None else None)
     if ground_truth.is_file():
-        truth = read_trajectory(ground_truth, run.image_names, run.timestamps_s)
+        truth = read_truth(ground_truth, run.image_names, run.timestamps_s)
     else:
-        truth = read_trajectory(find_model(ground_truth))
+        truth = read_truth(ground_truth)
     return evaluate_map(run.sparse_map, truth)
+
+
+def read_truth(
+    path: Path, image_names: Sequence[str] = (), timestamps_s: Mapping[str, float] | None = None
+) -> Trajectory:
+    """Read true poses from a COLMAP model, the folder of a run, or a TUM file.
+
+    Parameters and errors are those of `sfm.evaluation.trajectory.read_trajectory`.
+    """
+    return read_trajectory(path if path.is_file() else find_model(path), image_names, timestamps_s)

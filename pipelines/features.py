@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sfm.errors import InputError
 from sfm.features.descriptor import Descriptor
@@ -17,6 +18,8 @@ from sfm.images.decode import load_gray
 from sfm.images.photo_set import Photo, Skipped
 from sfm.progress import SILENT, Progress
 from sfm.workspace import Recipe, Workspace
+
+T = TypeVar("T")
 
 KEYPOINTS_VERSION = 1
 DESCRIPTORS_VERSION = 1
@@ -54,6 +57,56 @@ class FeatureSet:
         return [image.photo.name for image in self.images]
 
 
+@dataclass(frozen=True)
+class KeypointSet:
+    """The outcome of detection alone.
+
+    Attributes
+    ----------
+    photos
+        Photographs with keypoints, sorted by name.
+    skipped
+        Photographs that turned out to be unreadable.
+    detected
+        Number of photographs whose keypoints were not there yet.
+    """
+
+    photos: tuple[Photo, ...]
+    skipped: tuple[Skipped, ...]
+    detected: int
+
+
+def detect_keypoints(
+    photos: Sequence[Photo],
+    workspace: Workspace,
+    detector: Detector,
+    max_size: int,
+    progress: Progress = SILENT,
+) -> KeypointSet:
+    """Detect the keypoints of every photograph, for any number of descriptors; see `extract_features`."""
+
+    def work(photo: Photo) -> tuple[Photo, bool] | Skipped:
+        recipe, path = _keypoints_recipe(photo, detector), workspace.keypoints(photo.name)
+        detect = not recipe.matches(path)
+        if detect:
+            try:
+                image = load_gray(photo, max_size)
+            except InputError as error:
+                return Skipped(photo.name, str(error))
+            detector.detect(image).save(path, recipe.as_metadata())
+        return photo, detect
+
+    reasons = (
+        _keypoints_recipe(photo, detector).differences(workspace.keypoints(photo.name)) for photo in photos
+    )
+    _tell_what_changed("Keypoints", reasons, progress)
+    done, skipped = _on_each(photos, work, "Detect", progress)
+    detected = sum(new for _, new in done)
+    if detected < len(done):
+        progress.say(f"Reused: keypoints of {len(done) - detected} of {len(done)} images.")
+    return KeypointSet(tuple(photo for photo, _ in done), tuple(skipped), detected)
+
+
 def extract_features(
     photos: Sequence[Photo],
     workspace: Workspace,
@@ -82,15 +135,25 @@ def extract_features(
     InputError
         If no photograph can be decoded.
     """
-    _tell_what_changed(photos, workspace, detector, descriptor, progress)
+    reasons = (_differences(photo, workspace, detector, descriptor) for photo in photos)
+    _tell_what_changed("Features", reasons, progress)
 
     def work(photo: Photo) -> DescribedImage | Skipped:
         return _describe_one(photo, workspace, detector, descriptor, max_size)
 
-    done: list[DescribedImage] = []
+    done, skipped = _on_each(photos, work, "Detect and describe", progress)
+    _tell_what_was_reused(done, descriptor, progress)
+    return FeatureSet(tuple(done), tuple(skipped))
+
+
+def _on_each(
+    photos: Sequence[Photo], work: Callable[[Photo], T | Skipped], title: str, progress: Progress
+) -> tuple[list[T], list[Skipped]]:
+    """Return the outcomes of `work` in order, and apart from them what had to be skipped."""
+    done: list[T] = []
     skipped: list[Skipped] = []
     with (
-        progress.stage("Detect and describe", len(photos)) as step,
+        progress.stage(title, len(photos)) as step,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         for outcome in pool.map(work, photos):
@@ -104,8 +167,7 @@ def extract_features(
         raise InputError(
             f"None of the {len(photos)} images can be read, e.g. {skipped[0].name}: {skipped[0].reason}."
         )
-    _tell_what_was_reused(done, descriptor, progress)
-    return FeatureSet(tuple(done), tuple(skipped))
+    return done, skipped
 
 
 def _describe_one(
@@ -131,29 +193,28 @@ def _describe_one(
     return DescribedImage(photo, keypoints_recipe.digest, descriptors_recipe.digest, detect, describe)
 
 
+def _keypoints_recipe(photo: Photo, detector: Detector) -> Recipe:
+    return Recipe("keypoints", KEYPOINTS_VERSION, detector.identity, {"image": photo.content_hash})
+
+
 def _recipes(photo: Photo, detector: Detector, descriptor: Descriptor) -> tuple[Recipe, Recipe]:
-    keypoints = Recipe("keypoints", KEYPOINTS_VERSION, detector.identity, {"image": photo.content_hash})
+    keypoints = _keypoints_recipe(photo, detector)
     descriptors = Recipe(
         "descriptors", DESCRIPTORS_VERSION, descriptor.identity, {"keypoints": keypoints.digest}
     )
     return keypoints, descriptors
 
 
-def _tell_what_changed(
-    photos: Sequence[Photo],
-    workspace: Workspace,
-    detector: Detector,
-    descriptor: Descriptor,
-    progress: Progress,
-) -> None:
-    reasons: Counter[str] = Counter()
-    for photo in photos:
-        keypoints, descriptors = _recipes(photo, detector, descriptor)
-        told = keypoints.differences(workspace.keypoints(photo.name))
-        told = told or descriptors.differences(workspace.descriptors(descriptor.name, photo.name))
-        reasons.update(told)
+def _differences(photo: Photo, workspace: Workspace, detector: Detector, descriptor: Descriptor) -> list[str]:
+    keypoints, descriptors = _recipes(photo, detector, descriptor)
+    told = keypoints.differences(workspace.keypoints(photo.name))
+    return told or descriptors.differences(workspace.descriptors(descriptor.name, photo.name))
+
+
+def _tell_what_changed(what: str, differences: Iterable[Sequence[str]], progress: Progress) -> None:
+    reasons = Counter(reason for told in differences for reason in told)
     for reason, count in reasons.items():
-        progress.say(f"Features of {count} images are made anew: {reason}.")
+        progress.say(f"{what} of {count} images are made anew: {reason}.")
 
 
 def _tell_what_was_reused(done: Sequence[DescribedImage], descriptor: Descriptor, progress: Progress) -> None:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import platform
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +22,14 @@ from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.mapping.sparse_map import SparseMap
 from sfm.matching.pairs import select_pairs
-from sfm.options import as_recorded
 from sfm.pipelines.features import FeatureSet, extract_features
 from sfm.pipelines.mapping import MappingResult, build_map
 from sfm.pipelines.matching import PairSet, match_pairs
+from sfm.pipelines.run_record import RunRecord, read_record
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
 from sfm.workspace import Workspace
 
-_LIBRARIES = ("sosnet-sfm", "numpy", "scipy", "opencv-python", "torch", "pycolmap", "poselib")
 _PRODUCTS = ("points.ply", "cameras.ply", "trajectory.tum")
 
 
@@ -72,28 +66,23 @@ class Reconstruction:
         return self.models[0]
 
 
-class _Record:
-    """Collects what run.json will say: every stage with its time and counts."""
+@dataclass(frozen=True)
+class Photographs:
+    """What maps are made of.
 
-    def __init__(self, images: Path, options: ReconstructOptions) -> None:
-        self.data: dict[str, Any] = {
-            "images": str(images.resolve()),
-            "descriptor": options.description.descriptor,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "options": {
-                f.name: _json_ready(as_recorded(getattr(options, f.name)))
-                for f in dataclasses.fields(options)
-            },
-            "versions": {"python": platform.python_version(), **_versions()},
-            "stages": {},
-        }
+    Attributes
+    ----------
+    source
+        Where they were read from.
+    photo_set
+        The photographs.
+    cameras
+        The cameras that took them.
+    """
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[dict[str, Any]]:
-        start = time.monotonic()
-        counts: dict[str, Any] = {}
-        yield counts
-        self.data["stages"][name] = {"seconds": round(time.monotonic() - start, 3), **counts}
+    source: Path
+    photo_set: PhotoSet
+    cameras: CameraAssignment
 
 
 def reconstruct(
@@ -138,27 +127,53 @@ def reconstruct(
     images, out = Path(images), default_output(Path(images)) if out is None else Path(out)
     refuse_output_among_images(images, out)
     descriptor = make_descriptor(options.description, options.detection.max_size)
-    record = _Record(images, options)
+    record = RunRecord(images, options)
+    photographs = read_photographs(images, options.cameras, record, progress)
+    return map_photographs(photographs, Workspace(out), options, descriptor, record, progress)
 
+
+def read_photographs(
+    images: Path, options: CameraOptions, record: RunRecord, progress: Progress
+) -> Photographs:
+    """Read the photographs and tell which cameras took them.
+
+    Raises `InputError` if there are fewer than two, or the intrinsics that `options` give do not fit.
+    """
     with record.stage("photographs") as counts:
         photo_set = read_photo_set(images, progress)
-        cameras = assign_cameras(photo_set, options.cameras, _given_intrinsics(options.cameras))
+        cameras = assign_cameras(photo_set, options, _given_intrinsics(options))
         counts.update(images=len(photo_set.photos), cameras=len(cameras.cameras))
         progress.say(f"{len(photo_set.photos)} photographs, {cameras.summary}")
     if len(photo_set.photos) < 2:
         raise InputError(f"There is only one image in {images}: a map needs at least two that overlap.")
+    return Photographs(images, photo_set, cameras)
 
-    workspace = Workspace(out)
+
+def map_photographs(
+    photographs: Photographs,
+    workspace: Workspace,
+    options: ReconstructOptions,
+    descriptor: Descriptor,
+    record: RunRecord,
+    progress: Progress,
+) -> Reconstruction:
+    """Take photographs through all further stages, to the files that `reconstruct` promises.
+
+    Parameters and errors are those of `reconstruct`; `record` is completed and written as run.json.
+    """
+    photo_set, cameras = photographs.photo_set, photographs.cameras
     with workspace.lock():
+        earlier = read_record(workspace.run_record)
         features, pair_set, mapping = _run_stages(
             photo_set, cameras, options, descriptor, workspace, record, progress
         )
         with record.stage("write"):
             _write_products(mapping, features, workspace, progress)
+        _tell_time_of_work(record, earlier)
         record.data |= _summary(photo_set, features, cameras.cameras, pair_set, mapping)
         write_json(workspace.run_record, record.data)
     return Reconstruction(
-        out, mapping.models, len(features.images), mapping.check, mapping.left_out, record.data
+        workspace.root, mapping.models, len(features.images), mapping.check, mapping.left_out, record.data
     )
 
 
@@ -168,7 +183,7 @@ def _run_stages(
     options: ReconstructOptions,
     descriptor: Descriptor,
     workspace: Workspace,
-    record: _Record,
+    record: RunRecord,
     progress: Progress,
 ) -> tuple[FeatureSet, PairSet, MappingResult]:
     detector = DogDetector(options.detection)
@@ -231,7 +246,7 @@ def _given_intrinsics(options: CameraOptions) -> dict[int, Camera] | None:
 def _write_products(
     mapping: MappingResult, features: FeatureSet, workspace: Workspace, progress: Progress
 ) -> None:
-    complete = mapping.reused and _earlier_record(workspace).get("map_digest") == mapping.digest
+    complete = mapping.reused and read_record(workspace.run_record).get("map_digest") == mapping.digest
     if complete and all((workspace.root / name).is_file() for name in _PRODUCTS):
         progress.say(f"Reused: {', '.join(_PRODUCTS)}.")
         return
@@ -250,12 +265,22 @@ def _write_products(
         export(mapping.models[0], format, workspace.root, context)
 
 
-def _earlier_record(workspace: Workspace) -> dict[str, Any]:
-    try:
-        record = json.loads(workspace.run_record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
+def _tell_time_of_work(record: RunRecord, earlier: Mapping[str, Any]) -> None:
+    """Add to each stage how long its work took, whichever run did it; None where several did parts of it."""
+    stages = record.data["stages"]
+    described, pairs, mapped = stages["features"], stages["matching"], stages["mapping"]
+    work = {
+        "features": (described["described"], described["images"]),
+        "matching": (pairs["pairs"] - pairs["reused"], pairs["pairs"]),
+        "mapping": (int(not mapped["reused"]), 1),
+    }
+    same = earlier.get("options") == record.data["options"]
+    before = earlier.get("stages", {}) if same else {}
+    for name, (done, total) in work.items():
+        if done == total:
+            stages[name]["work_seconds"] = stages[name]["seconds"]
+        else:
+            stages[name]["work_seconds"] = None if done else before.get(name, {}).get("work_seconds")
 
 
 def _summary(
@@ -289,17 +314,3 @@ def _summary(
         },
         "pairs": [dataclasses.asdict(pair) for pair in pair_set.pairs],
     }
-
-
-def _json_ready(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from sfm.errors import InputError
 from sfm.features.keypoints import Keypoints
 from sfm.images.decode import load_rgb
-from sfm.images.photo_set import Photo
+from sfm.images.photo_set import Photo, PhotoSet
 from sfm.mapping.database import VerifiedPair
 from sfm.mapping.stored_matches import StoredMatches
 from sfm.options import flag_of
@@ -96,14 +96,14 @@ def gather(run: FinishedRun, progress: Progress = SILENT) -> ReportContent:
     if record:
         shown["command"] = command_of(record)
     return ReportContent(
-        title=_title(run),
+        title=title_of(Path(str(record.get("images") or run.root or run.model))),
         sparse_map=run.sparse_map,
         further_models=[model["images"] for model in record.get("models", ())[1:]],
         pairs=pairs,
         left_out=left_out,
-        warnings=[_sentence(problem) for problem in record.get("self_check", {}).get("problems", ())],
-        orientations=_orientations(run),
-        gallery=list(_gallery(run, pairs, left_out, progress)),
+        warnings=problems_of(record),
+        orientations=orientations_of(run.photo_set),
+        gallery=gallery_of(run, choose_pairs(pairs, left_out), progress),
         run=shown,
     )
 
@@ -111,9 +111,15 @@ def gather(run: FinishedRun, progress: Progress = SILENT) -> ReportContent:
 def command_of(record: Mapping[str, Any]) -> str:
     """Return the command line that makes a recorded run again: the images and all options off their defaults."""
     words = ["sfm", "reconstruct", str(record.get("images", "IMAGES"))]
+    return shlex.join([*words, *option_words(record.get("options", {}))])
+
+
+def option_words(options: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the flags and values of recorded options, by stage, that are off their defaults."""
+    words: list[str] = []
     defaults = ReconstructOptions()
     for stage in dataclasses.fields(defaults):
-        recorded = record.get("options", {}).get(stage.name, {})
+        recorded = options.get(stage.name, {})
         for field in dataclasses.fields(getattr(defaults, stage.name)):
             value = recorded.get(field.name, field.default)
             if value == field.default or value is None or not field.metadata.get("cli", True):
@@ -122,7 +128,7 @@ def command_of(record: Mapping[str, Any]) -> str:
                 words.append(flag_of(field.name if value else f"no_{field.name}"))
             else:
                 words += [flag_of(field.name), str(value)]
-    return shlex.join(words)
+    return words
 
 
 def choose_pairs(
@@ -147,26 +153,28 @@ def choose_pairs(
     return list(chosen.values())
 
 
-def _gallery(
-    run: FinishedRun, pairs: Sequence[VerifiedPair], left_out: Mapping[str, str], progress: Progress
-) -> Iterator[GalleryPair]:
-    """Yield the chosen pairs whose photographs, keypoints and matches are all there."""
+def gallery_of(
+    run: FinishedRun, chosen: Sequence[tuple[VerifiedPair, str]], progress: Progress = SILENT
+) -> list[GalleryPair]:
+    """Return those chosen pairs, each with the reason, whose photographs, keypoints and matches are all there."""
     database = run.root / "database.db" if run.root else None
-    if database is None or not database.is_file() or not pairs:
-        return
+    if database is None or not database.is_file() or not chosen:
+        return []
     if run.photo_set is None:
         progress.warn("The photographs are not where the run found them: the report shows no matches.")
-        return
+        return []
     photos = {photo.name: photo for photo in run.photo_set.photos}
     keypoints = run.keypoints
+    gallery: list[GalleryPair] = []
     try:
         matches, verified = StoredMatches(database), StoredMatches(database, verified=True)
-        for pair, why in choose_pairs(pairs, left_out):
+        for pair, why in chosen:
             photo1, photo2 = photos.get(pair.name1), photos.get(pair.name2)
             if photo1 and photo2:
-                yield _gallery_pair(photo1, photo2, matches, verified, keypoints, why)
+                gallery.append(_gallery_pair(photo1, photo2, matches, verified, keypoints, why))
     except InputError as error:
         progress.warn(f"The report does not show all matches: {error}")
+    return gallery
 
 
 def _gallery_pair(
@@ -201,14 +209,20 @@ def _gallery_pair(
     )
 
 
-def _orientations(run: FinishedRun) -> dict[str, int]:
-    photos = run.photo_set.photos if run.photo_set else ()
+def orientations_of(photo_set: PhotoSet | None) -> dict[str, int]:
+    """Return the EXIF orientations by image name, where they are not 1."""
+    photos = photo_set.photos if photo_set else ()
     return {photo.name: photo.exif.orientation for photo in photos if photo.exif.orientation != 1}
 
 
-def _title(run: FinishedRun) -> str:
-    folder = Path(str(run.record.get("images") or run.root or run.model))
+def title_of(folder: Path) -> str:
+    """Return what to call the map of the photographs in `folder`."""
     return folder.parent.name if folder.name.lower() in ("images", "photos", "jpg") else folder.name
+
+
+def problems_of(record: Mapping[str, Any]) -> list[str]:
+    """Return what a run's self-check found against its map, one sentence each."""
+    return [_sentence(problem) for problem in record.get("self_check", {}).get("problems", ())]
 
 
 def _sentence(clause: str) -> str:

@@ -1,0 +1,73 @@
+"""What run.json will say: when, with what, and every stage with its time and counts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sfm.options import as_recorded
+from sfm.pipelines.stage_options import ReconstructOptions
+
+_LIBRARIES = ("sosnet-sfm", "numpy", "scipy", "opencv-python", "torch", "pycolmap", "poselib")
+
+
+class RunRecord:
+    """Collects the record of a run.
+
+    Attributes
+    ----------
+    data
+        The record, JSON-ready.
+    """
+
+    def __init__(self, images: Path, options: ReconstructOptions) -> None:
+        self.data: dict[str, Any] = {
+            "images": str(images.resolve()),
+            "descriptor": options.description.descriptor,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "options": {
+                f.name: _json_ready(as_recorded(getattr(options, f.name)))
+                for f in dataclasses.fields(options)
+            },
+            "versions": {"python": platform.python_version(), **_versions()},
+            "stages": {},
+        }
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[dict[str, Any]]:
+        """Time a stage; what is put into the dictionary it yields is recorded with the time."""
+        start = time.monotonic()
+        counts: dict[str, Any] = {}
+        yield counts
+        self.data["stages"][name] = {"seconds": round(time.monotonic() - start, 3), **counts}
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return what an earlier run recorded; empty if there is nothing to read."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _json_ready(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
