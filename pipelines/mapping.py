@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -139,9 +141,19 @@ def build_map(
     progress.say(_reading_told(reading, attempts[0]))
     outcomes: list[_Outcome] = []
     with MapDatabase(workspace.database) as database:
-        for attempt in attempts:
+        for i, attempt in enumerate(attempts):
+            scratch = workspace.mapping / recipe.digest[:16] / str(i)
             outcome = _try(
-                attempt, database, photos, cameras, pair_set, workspace, threshold_px, options, progress
+                attempt,
+                database,
+                photos,
+                cameras,
+                pair_set,
+                scratch,
+                workspace,
+                threshold_px,
+                options,
+                progress,
             )
             if outcome is None:
                 continue
@@ -172,6 +184,7 @@ def build_map(
         "left_out": _left_out(names, best, connected, pair_set.accepted),
     }
     write_models(best.models, workspace.sparse, {_RECORD: json.dumps(record, indent=2, ensure_ascii=False)})
+    shutil.rmtree(workspace.mapping, ignore_errors=True)
     return _result(workspace, record, reused=False)
 
 
@@ -222,15 +235,14 @@ def _try(
     photos: Sequence[Photo],
     cameras: Mapping[int, Camera],
     pair_set: PairSet,
+    scratch: Path,
     workspace: Workspace,
     threshold_px: float,
     options: MappingOptions,
     progress: Progress,
 ) -> _Outcome | None:
     with progress.stage("Map", len(photos)) as step:
-        models = run_mapper(
-            workspace.database, workspace.root / ".mapper.part", attempt.settings, options.seed, step
-        )
+        models = run_mapper(workspace.database, scratch, attempt.settings, options.seed, step)
     if not models:
         progress.say(f"Mapping {attempt.words}: no pair of images to start from.")
         return None

@@ -179,6 +179,11 @@ class Workspace:
         return self.root / "sparse"
 
     @property
+    def mapping(self) -> Path:
+        """Folder of the snapshots of a map under way; gone when it is finished."""
+        return self.root / "mapping"
+
+    @property
     def run_record(self) -> Path:
         """What was done: options, versions, time and counts of every stage."""
         return self.root / "run.json"

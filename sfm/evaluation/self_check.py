@@ -103,7 +103,7 @@ def check_map(
     ratios = {
         i: camera.focal_px / prior[i].focal_px
         for i, camera in sparse_map.cameras.items()
-        if prior[i].focal_is_known
+        if prior[i].focal_is_known and not prior[i].fixed
     }
     problems = [
         f"camera {i} has a focal length of {sparse_map.cameras[i].focal_px:.0f} px where "

@@ -306,8 +306,8 @@ class MapDatabase:
 
 
 def _verified_pair(row: tuple[Any, ...]) -> VerifiedPair:
-    *values, accepted = row
-    return VerifiedPair(*values, accepted=bool(accepted))
+    name1, name2, matches, inliers, kind, log10_nfa, forward, accepted = row
+    return VerifiedPair(name1, name2, matches, inliers, kind, log10_nfa, forward, bool(accepted))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

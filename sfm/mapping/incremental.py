@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -15,12 +16,14 @@ import numpy as np
 import pycolmap
 from numpy.typing import NDArray
 
-from sfm.errors import WorkError
+from sfm.errors import InputError, WorkError
 from sfm.files import writing
-from sfm.mapping.colmap_io import write_binary
+from sfm.mapping.colmap_io import read_reconstruction, write_binary
 from sfm.progress import Step
 
 Model: TypeAlias = pycolmap.Reconstruction
+
+SNAPSHOT_IMAGES = 50  # a snapshot is kept whenever this many more images are registered
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,17 @@ class MapperSettings:
     threads: int = -1
 
 
-def run_mapper(database: Path, out: Path, settings: MapperSettings, seed: int, step: Step) -> list[Model]:
+def run_mapper(database: Path, scratch: Path, settings: MapperSettings, seed: int, step: Step) -> list[Model]:
     """Build as many models as the database's verified pairs give, largest first.
 
     Parameters
     ----------
     database
         COLMAP's database with verified pairs.
-    out
-        Scratch folder for the mapper; removed afterwards.
+    scratch
+        Folder for snapshots of a model under way. If it holds some, from a run that was killed, mapping goes
+        on from the newest; the caller gives another folder for another database or other settings, and
+        removes it when the models are safe.
     settings
         How to go about it.
     seed
@@ -67,8 +72,37 @@ def run_mapper(database: Path, out: Path, settings: MapperSettings, seed: int, s
     The models by falling number of registered images, then points; empty if no pair starts one. Which number
     COLMAP gave a model says nothing of its size.
     """
+    options = _options(settings, seed)
+    options.snapshot_path = scratch / "snapshots"
+    options.snapshot_frames_freq = SNAPSHOT_IMAGES
+    with writing(scratch):
+        options.snapshot_path.mkdir(parents=True, exist_ok=True)
+    snapshot = _newest_snapshot(options.snapshot_path)
+    if snapshot is None:
+        return _largest_first(_run(database, scratch, options, step))
+    step.advance(read_reconstruction(snapshot).num_reg_images(), "from a snapshot")
+    models = _run(database, scratch, options, step, snapshot)
+    # Given a model, COLMAP ends when that is complete: the images outside may make others.
+    inside = {image.name for model in models for image in model.images.values() if image.has_pose}
+    with pycolmap.Database.open(database) as opened:
+        outside = [image.name for image in opened.read_all_images() if image.name not in inside]
+    if len(outside) >= settings.min_model_size:
+        options.image_names = outside
+        options.snapshot_frames_freq = 0
+        models += _run(database, scratch, options, step)
+    return _largest_first(models)
+
+
+def _run(
+    database: Path,
+    scratch: Path,
+    options: pycolmap.IncrementalPipelineOptions,
+    step: Step,
+    snapshot: Path | None = None,
+) -> list[Model]:
+    out = scratch / "models"
+    shutil.rmtree(out, ignore_errors=True)
     with writing(out):
-        shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
     try:
         models = pycolmap.incremental_mapping(
@@ -76,15 +110,27 @@ def run_mapper(database: Path, out: Path, settings: MapperSettings, seed: int, s
             # Colours are taken afterwards, by this project's own decoding; no pixels are read here.
             image_path=out,
             output_path=out,
-            options=_options(settings, seed),
+            options=options,
+            input_path=snapshot or "",
             initial_image_pair_callback=lambda: step.advance(2),
             next_image_callback=lambda: step.advance(1),
         )
     except (RuntimeError, ValueError) as error:
         raise WorkError(f"The mapper stopped: {str(error).splitlines()[0]}.") from error
-    finally:
-        shutil.rmtree(out, ignore_errors=True)
-    return sorted(models.values(), key=lambda m: (-m.num_reg_images(), -m.num_points3D()))
+    return list(models.values())
+
+
+def _newest_snapshot(folder: Path) -> Path | None:
+    """Return the newest whole snapshot, None if there is none: the one being written at a kill is not whole."""
+    for snapshot in sorted(folder.iterdir(), key=lambda path: path.name, reverse=True):
+        with suppress(InputError):
+            read_reconstruction(snapshot)
+            return snapshot
+    return None
+
+
+def _largest_first(models: Collection[Model]) -> list[Model]:
+    return sorted(models, key=lambda m: (-m.num_reg_images(), -m.num_points3D()))
 
 
 def _options(settings: MapperSettings, seed: int) -> pycolmap.IncrementalPipelineOptions:
