@@ -43,6 +43,12 @@ def find_model(path: Path) -> Path:
     )
 
 
+def capture_times_s(photo_set: PhotoSet) -> dict[str, float]:
+    """Return capture times by name, in seconds since 1970-01-01 by the camera's clock, which knows no zone."""
+    times = {photo.name: photo.exif.time for photo in photo_set.photos}
+    return {name: time.replace(tzinfo=UTC).timestamp() for name, time in times.items() if time}
+
+
 @dataclass(frozen=True)
 class FinishedRun:
     """A map and the artifacts beside it; all but the map may be missing.
@@ -110,9 +116,7 @@ class FinishedRun:
     @property
     def timestamps_s(self) -> dict[str, float]:
         """Capture times by name, in seconds since 1970-01-01 by the camera's clock, which knows no zone."""
-        photos = self.photo_set.photos if self.photo_set else ()
-        times = {photo.name: photo.exif.time for photo in photos}
-        return {name: time.replace(tzinfo=UTC).timestamp() for name, time in times.items() if time}
+        return capture_times_s(self.photo_set) if self.photo_set else {}
 
     def context(self, descriptor: str | None = None, progress: Progress = SILENT) -> ExportContext:
         """Gather what exports need; features are read when asked for.

@@ -230,7 +230,12 @@ def _run_stages(
 
 def default_output(images: Path) -> Path:
     """Return the output folder where none is given: the images' name with `-sfm`, in the current folder."""
-    return Path(f"{images.resolve().stem if images.is_file() else images.resolve().name}-sfm")
+    return output_named(images, "-sfm")
+
+
+def output_named(images: Path, ending: str) -> Path:
+    """Return a folder in the current one with the images' name and an ending."""
+    return Path((images.resolve().stem if images.is_file() else images.resolve().name) + ending)
 
 
 def refuse_output_among_images(images: Path, out: Path) -> None:

@@ -168,6 +168,17 @@ class Workspace:
         """Path of an image's descriptors."""
         return self.root / "features" / descriptor / f"{image}.safetensors"
 
+    def share_features(self, other: Workspace) -> None:
+        """Keep the features with those of `other`, by a link that survives moving both together.
+
+        Features of its own that this workspace already has stay. Raises `InputError` where the file system
+        has no links.
+        """
+        link = self.root / "features"
+        if not link.exists() and not link.is_symlink():
+            with writing(link):
+                link.symlink_to(os.path.relpath(other.root / "features", self.root))
+
     @property
     def database(self) -> Path:
         """COLMAP's database: keypoints, matches and two-view geometries."""

@@ -1,0 +1,452 @@
+"""The same photographs mapped with several descriptors, everything else equal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sfm.errors import InputError, SfmError, WorkError
+from sfm.evaluation.trajectory import Trajectory
+from sfm.features.choice import DESCRIPTORS, make_descriptor
+from sfm.features.descriptor import Descriptor
+from sfm.features.detectors import DogDetector
+from sfm.files import write_json, write_text
+from sfm.images.photo_set import PhotoSet
+from sfm.mapping.database import VerifiedPair
+from sfm.mapping.sparse_map import SparseMap
+from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers, run_numbers
+from sfm.pipelines.evaluate import read_truth
+from sfm.pipelines.features import detect_keypoints
+from sfm.pipelines.finished_run import FinishedRun, capture_times_s
+from sfm.pipelines.reconstruct import (
+    Photographs,
+    map_photographs,
+    output_named,
+    read_photographs,
+    refuse_output_among_images,
+)
+from sfm.pipelines.report import (
+    choose_pairs,
+    gallery_of,
+    option_words,
+    orientations_of,
+    problems_of,
+    title_of,
+)
+from sfm.pipelines.run_record import RunRecord
+from sfm.pipelines.stage_options import ReconstructOptions
+from sfm.progress import SILENT, Progress
+from sfm.report.comparison import Arm, Cell, ComparisonContent, Metric, compare_samples
+from sfm.report.comparison_page import write_comparison
+from sfm.workspace import Workspace
+
+# Added to inliers before they are compared by ratio: below it, twice as many say little.
+_FEW_INLIERS = 15
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A descriptor that takes part, with its own weights or those that ship."""
+
+    descriptor: str
+    weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class ArmRun:
+    """One map of an arm.
+
+    Attributes
+    ----------
+    seed
+        Its seed.
+    out
+        Its folder, that of a finished run if there is a map.
+    numbers
+        Values by the keys of the table's metrics.
+    failure
+        Why there is no map; empty if there is one.
+    """
+
+    seed: int
+    out: Path
+    numbers: Mapping[str, float]
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` made.
+
+    Attributes
+    ----------
+    out
+        The output folder.
+    runs
+        The maps of each descriptor, one a seed; none for a descriptor that could not take part.
+    failures
+        Why a descriptor has no map, by its name; empty where it has one.
+    table
+        The metrics, each with a cell for every descriptor.
+    record
+        What compare.json holds.
+    """
+
+    out: Path
+    runs: Mapping[str, Sequence[ArmRun]]
+    failures: Mapping[str, str]
+    table: Sequence[tuple[Metric, Sequence[Cell]]]
+    record: Mapping[str, Any]
+
+
+@dataclass
+class _Shown:
+    """What an arm is shown by: its first map."""
+
+    sparse_map: SparseMap | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
+    out: Path | None = None
+
+
+def compare(
+    images: Path | str,
+    out: Path | str | None = None,
+    descriptors: Sequence[str] | None = None,
+    ground_truth: Path | str | None = None,
+    repeat: int = 1,
+    options: ReconstructOptions | None = None,
+    progress: Progress = SILENT,
+) -> Comparison:
+    """Map the same photographs with several descriptors: the same keypoints, pairs, options and seeds.
+
+    A descriptor that fails does not stop the others.
+
+    Parameters
+    ----------
+    images
+        See `sfm.pipelines.reconstruct.reconstruct`.
+    out
+        Output folder: new, empty, or of an earlier run, whose valid work is reused. Default: the name of
+        `images` with `-compare`, in the current folder.
+    descriptors
+        Names, or `NAME=FILE` for a network with weights of one's own. Default: SIFT and those of triplet and
+        SOSNet whose weights ship.
+    ground_truth
+        COLMAP model or TUM file with true poses, to measure the maps against.
+    repeat
+        Number of maps a descriptor, with the seeds `seed`, `seed + 1`, ...
+    options
+        What is chosen for all descriptors alike; the descriptor and weights in it are not looked at.
+    progress
+        Hears of the work.
+
+    Returns
+    -------
+    The table and where everything is. `out` then holds features/, a folder DESCRIPTOR (and
+    DESCRIPTOR-seed-N for each further seed) that is a finished run, compare.json, compare.csv and compare.html.
+
+    Raises
+    ------
+    InputError
+        If the images, an option, the ground truth or the output folder cannot be used.
+    WorkError
+        If no descriptor makes a map.
+    """
+    images = Path(images)
+    out = output_named(images, "-compare") if out is None else Path(out)
+    options = options or ReconstructOptions()
+    options.check()
+    contenders = parse_contenders(descriptors if descriptors is not None else default_descriptors())
+    if repeat < 1:
+        raise InputError(f"--repeat {repeat}: the smallest value is 1.")
+    refuse_output_among_images(images, out)
+    choices = {contender.descriptor: _options_of(contender, options) for contender in contenders}
+    made, failures = _make_descriptors(choices, progress)
+
+    record = RunRecord(images, options)
+    photographs = read_photographs(images, options.cameras, record, progress)
+    truth = _truth(ground_truth, photographs.photo_set, progress) if ground_truth is not None else None
+    workspace = Workspace(out)
+    runs: dict[str, list[ArmRun]] = {name: [] for name in choices}
+    shown = {name: _Shown() for name in choices}
+    with workspace.lock():
+        photographs = _detect_once(photographs, workspace, options, record, progress)
+        for name, descriptor in made.items():
+            for i in range(repeat):
+                run = _map(
+                    photographs, workspace, choices[name], i, descriptor, record, truth, shown[name], progress
+                )
+                runs[name].append(run)
+        for name in made:
+            if shown[name].sparse_map is None:
+                failures[name] = runs[name][0].failure
+        if len(failures) == len(choices):
+            told = "; ".join(f"{name}: {failure}" for name, failure in failures.items())
+            raise WorkError(f"No descriptor made a map. {told}")
+        arms = _arms(runs, failures, shown, progress)
+        metrics = comparison_metrics([arm.samples for arm in arms])
+        table = [(m, compare_samples(m, [arm.samples.get(m.key, ()) for arm in arms])) for m in metrics]
+        _complete(record, contenders, ground_truth, repeat, runs, failures, table, out)
+        content = ComparisonContent(
+            title=title_of(images.resolve()),
+            image_names=sorted(
+                {*photographs.photo_set.names, *(s.name for s in photographs.photo_set.skipped)}
+            ),
+            arms=arms,
+            metrics=metrics,
+            truth=truth.poses if truth else {},
+            orientations=orientations_of(photographs.photo_set),
+            run=record.data,
+        )
+        write_comparison(content, out / "compare.html")
+        write_text(out / "compare.csv", _csv(table, list(runs)))
+        write_json(out / "compare.json", record.data)
+    return Comparison(out, runs, {name: failures.get(name, "") for name in runs}, table, record.data)
+
+
+def default_descriptors() -> tuple[str, ...]:
+    """Return SIFT and those of triplet and SOSNet whose weights ship."""
+    from sfm.features.pretrained import available
+
+    return ("sift", *(name for name in ("triplet", "sosnet") if name in available()))
+
+
+def parse_contenders(texts: Sequence[str]) -> list[Contender]:
+    """Read `NAME` and `NAME=FILE`.
+
+    Raises `InputError` for a descriptor that is unknown or named twice, and where there is none.
+    """
+    contenders = []
+    for text in texts:
+        name, given, file = (part.strip() for part in text.partition("="))
+        if name not in DESCRIPTORS:
+            raise InputError(f"--descriptors {name or text!r}: choose from {', '.join(DESCRIPTORS)}.")
+        if given and not file:
+            raise InputError(f"--descriptors {text}: name the file of the weights, {name}=FILE.")
+        if any(name == other.descriptor for other in contenders):
+            raise InputError(f"--descriptors names {name} twice: each descriptor takes part once.")
+        contenders.append(Contender(name, Path(file) if file else None))
+    if not contenders:
+        raise InputError(f"--descriptors names none: choose from {', '.join(DESCRIPTORS)}.")
+    return contenders
+
+
+def _options_of(contender: Contender, options: ReconstructOptions) -> ReconstructOptions:
+    description = replace(options.description, descriptor=contender.descriptor, weights=contender.weights)
+    if contender.descriptor == "sift":
+        description = replace(description, device="auto")  # the choice is about networks
+    return replace(options, description=description)
+
+
+def _make_descriptors(
+    choices: Mapping[str, ReconstructOptions], progress: Progress
+) -> tuple[dict[str, Descriptor], dict[str, str]]:
+    """Return the descriptors by name, and why others cannot take part; known before the work begins."""
+    made: dict[str, Descriptor] = {}
+    failed: dict[str, InputError] = {}
+    for name, options in choices.items():
+        try:
+            made[name] = make_descriptor(options.description, options.detection.max_size)
+        except InputError as error:
+            failed[name] = error
+    if not made:
+        raise next(iter(failed.values()))
+    for name, error in failed.items():
+        progress.warn(f"{name} does not take part. {_for_compare(error, name)}")
+    return made, {name: _for_compare(error, name) for name, error in failed.items()}
+
+
+def _for_compare(error: InputError, name: str) -> str:
+    return str(error).replace("with --weights", f"with --descriptors {name}=FILE")
+
+
+def _truth(path: Path | str, photo_set: PhotoSet, progress: Progress) -> Trajectory:
+    """Read the true poses of the photographs; those of other images take no part."""
+    names = photo_set.names
+    truth = read_truth(Path(path), names, capture_times_s(photo_set))
+    poses = {name: pose for name, pose in truth.poses.items() if name in set(names)}
+    if not poses:
+        raise InputError(
+            f"The photographs and {truth.source} share no image name: the photographs are like {names[0]!r}, "
+            f"the ground truth like {min(truth.poses)!r}. Use the same names in both."
+        )
+    if len(poses) < len(truth.poses):
+        progress.say(f"{len(truth.poses) - len(poses)} poses of {truth.source} are of other images.")
+    if len(poses) < len(names):
+        progress.warn(f"{len(names) - len(poses)} photographs have no ground truth and take no part in it.")
+    return replace(truth, poses=poses)
+
+
+def _detect_once(
+    photographs: Photographs,
+    workspace: Workspace,
+    options: ReconstructOptions,
+    record: RunRecord,
+    progress: Progress,
+) -> Photographs:
+    """Detect the keypoints that all descriptors share; return the photographs that can be read."""
+    photo_set = photographs.photo_set
+    with record.stage("detection") as counts:
+        found = detect_keypoints(
+            photo_set.photos, workspace, DogDetector(options.detection), options.detection.max_size, progress
+        )
+        counts.update(images=len(found.photos), detected=found.detected)
+    skipped = (*photo_set.skipped, *found.skipped)
+    return replace(photographs, photo_set=replace(photo_set, photos=found.photos, skipped=skipped))
+
+
+def _map(
+    photographs: Photographs,
+    workspace: Workspace,
+    options: ReconstructOptions,
+    repetition: int,
+    descriptor: Descriptor,
+    shared: RunRecord,
+    truth: Trajectory | None,
+    shown: _Shown,
+    progress: Progress,
+) -> ArmRun:
+    """Make one map of an arm, in a folder of its own."""
+    seed = options.mapping.seed + repetition
+    folder = descriptor.name if repetition == 0 else f"{descriptor.name}-seed-{seed}"
+    out = workspace.root / folder
+    options = replace(options, mapping=replace(options.mapping, seed=seed))
+    record = RunRecord(photographs.source, options)
+    record.data["stages"]["photographs"] = shared.data["stages"]["photographs"]
+    progress.say(f"{descriptor.name}, seed {seed}:")
+    try:
+        own = Workspace(out)
+        own.share_features(workspace)
+        made = map_photographs(photographs, own, options, descriptor, record, progress)
+    except SfmError as error:
+        if isinstance(error.__cause__, OSError):
+            raise  # a full or broken disk: the others would fail as well
+        progress.warn(f"{descriptor.name}, seed {seed}: {error}")
+        numbers = no_map_numbers(truth) if isinstance(error, WorkError) else {}
+        return ArmRun(seed, out, numbers, str(error))
+    if shown.sparse_map is None:
+        shown.sparse_map, shown.record, shown.out = made.map, made.record, out
+    return ArmRun(seed, out, run_numbers(made.record, made.map, truth))
+
+
+def _arms(
+    runs: Mapping[str, Sequence[ArmRun]],
+    failures: Mapping[str, str],
+    shown: Mapping[str, _Shown],
+    progress: Progress,
+) -> list[Arm]:
+    chosen = _pairs_to_show({name: arm.record for name, arm in shown.items() if arm.sparse_map})
+    arms = []
+    for name, of_arm in runs.items():
+        keys = dict.fromkeys(key for run in of_arm for key in run.numbers)
+        samples = {key: [run.numbers.get(key, math.nan) for run in of_arm] for key in keys}
+        warnings = problems_of(shown[name].record)
+        if not failures.get(name):
+            warnings += [f"With seed {run.seed}: {run.failure}" for run in of_arm if run.failure]
+        folder = shown[name].out
+        gallery = gallery_of(FinishedRun.open(folder), chosen, progress) if folder else ()
+        arms.append(Arm(name, shown[name].sparse_map, samples, failures.get(name, ""), warnings, gallery))
+    return arms
+
+
+def _pairs_to_show(records: Mapping[str, Mapping[str, Any]]) -> list[tuple[VerifiedPair, str]]:
+    """Choose pairs of images to look at under every descriptor: as for a report, and where they differ most."""
+    first = next(iter(records.values()))
+    chosen = choose_pairs([VerifiedPair(**pair) for pair in first["pairs"]], first["left_out"])
+    inliers: dict[tuple[str, str], dict[str, int]] = {}
+    for name, record in records.items():
+        for pair in record["pairs"]:
+            key = pair["name1"], pair["name2"]
+            inliers.setdefault(key, {})[name] = pair["inliers"] if pair["accepted"] else 0
+
+    def difference(counts: Mapping[str, int]) -> float:
+        return (max(counts.values()) + _FEW_INLIERS) / (min(counts.values()) + _FEW_INLIERS)
+
+    most = max(inliers, key=lambda key: difference(inliers[key]), default=None)
+    taken = {(pair.name1, pair.name2) for pair, _ in chosen}
+    if most is not None and most not in taken and difference(inliers[most]) > 1:
+        told = ", ".join(f"{count} with {name}" for name, count in inliers[most].items())
+        pair = next(pair for pair in first["pairs"] if (pair["name1"], pair["name2"]) == most)
+        chosen.append((VerifiedPair(**pair), f"descriptors differ most: verified matches {told}"))
+    return chosen
+
+
+def _complete(
+    record: RunRecord,
+    contenders: Sequence[Contender],
+    ground_truth: Path | str | None,
+    repeat: int,
+    runs: Mapping[str, Sequence[ArmRun]],
+    failures: Mapping[str, str],
+    table: Sequence[tuple[Metric, Sequence[Cell]]],
+    out: Path,
+) -> None:
+    """Add to the record what compare.json tells beyond that of a run."""
+    data = record.data
+    del data["descriptor"]
+    for name in ("descriptor", "weights"):
+        data["options"]["description"].pop(name, None)
+    words = ",".join(f"{c.descriptor}={c.weights}" if c.weights else c.descriptor for c in contenders)
+    command = ["sfm", "compare", data["images"], "--descriptors", words]
+    command += ["--ground-truth", str(ground_truth)] if ground_truth is not None else []
+    command += ["--repeat", str(repeat)] if repeat > 1 else []
+    data["command"] = shlex.join([*command, *option_words(data["options"])])
+    data["ground_truth"] = str(Path(ground_truth).resolve()) if ground_truth is not None else None
+    data["arms"] = {
+        contender.descriptor: {
+            "weights": str(contender.weights) if contender.weights else None,
+            "failure": failures.get(contender.descriptor, ""),
+            "runs": [
+                {
+                    "seed": run.seed,
+                    "out": run.out.relative_to(out).as_posix(),
+                    "failure": run.failure,
+                    **{key: _or_none(value) for key, value in run.numbers.items()},
+                }
+                for run in runs[contender.descriptor]
+            ],
+        }
+        for contender in contenders
+    }
+    data["table"] = [
+        {
+            "metric": metric.key,
+            "label": metric.label,
+            "better": metric.better,
+            **{name: _cell_json(cell) for name, cell in zip(runs, cells, strict=True)},
+        }
+        for metric, cells in table
+    ]
+
+
+def _cell_json(cell: Cell) -> dict[str, Any]:
+    return {
+        "median": _or_none(cell.median),
+        "low": _or_none(cell.low),
+        "high": _or_none(cell.high),
+        "runs": cell.count,
+        "stands_out": cell.best,
+    }
+
+
+def _csv(table: Sequence[tuple[Metric, Sequence[Cell]]], names: Sequence[str]) -> str:
+    """Return the table with one line a metric and descriptor; unknown values are empty."""
+    text = io.StringIO()
+    columns = ("median", "low", "high", "runs", "stands_out")
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(("metric", "label", "better", "descriptor", *columns))
+    for metric, cells in table:
+        for name, cell in zip(names, cells, strict=True):
+            values = _cell_json(cell)
+            lines.writerow((metric.key, metric.label, metric.better, name, *(values[c] for c in columns)))
+    return text.getvalue()
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
