@@ -84,5 +84,5 @@ def _told(metric: Metric, cell: Cell) -> str | None:
         return None
     told = f"{cell.median:,.{metric.digits}f}"
     if cell.low != cell.high:
-        told += f" ({cell.low:,.{metric.digits}f} to {cell.high:,.{metric.digits}f})"
+        told += f" ({cell.low:,.{metric.digits}f}–{cell.high:,.{metric.digits}f})"
     return f"{told} *" if cell.best else told

@@ -222,7 +222,7 @@ def parse_contenders(texts: Sequence[str]) -> list[Contender]:
 
     Raises `InputError` for a descriptor that is unknown or named twice, and where there is none.
     """
-    contenders = []
+    contenders: list[Contender] = []
     for text in texts:
         name, given, file = (part.strip() for part in text.partition("="))
         if name not in DESCRIPTORS:
@@ -257,13 +257,14 @@ def _make_descriptors(
             failed[name] = error
     if not made:
         raise next(iter(failed.values()))
-    for name, error in failed.items():
-        progress.warn(f"{name} does not take part. {_for_compare(error, name)}")
-    return made, {name: _for_compare(error, name) for name, error in failed.items()}
-
-
-def _for_compare(error: InputError, name: str) -> str:
-    return str(error).replace("with --weights", f"with --descriptors {name}=FILE")
+    # `sfm compare` takes weights elsewhere than the other commands.
+    failures = {
+        name: str(error).replace("with --weights", f"with --descriptors {name}=FILE")
+        for name, error in failed.items()
+    }
+    for name, failure in failures.items():
+        progress.warn(f"{name} does not take part. {failure}")
+    return made, failures
 
 
 def _truth(path: Path | str, photo_set: PhotoSet, progress: Progress) -> Trajectory:

@@ -17,9 +17,9 @@ _AUC_DEG = (1, 5, 10)
 
 # Judged among the registered images alone, so that leaving out the hard ones makes them better.
 _OF_REGISTERED = (
-    Metric("gps_rms_m", "Distance to GPS, rms of the registered images (m)", "lower", 1),
-    Metric("ate_rmse", "ATE, rmse of the registered images (unit of the truth)", "lower", 4),
-    Metric("rotation_median_deg", "Rotation error, median of the registered images (deg)", "lower", 3),
+    Metric("gps_rms_m", "GPS distance of registered images, rms (m)", "lower", 1),
+    Metric("ate_rmse", "ATE of registered images, rmse", "lower", 4),
+    Metric("rotation_median_deg", "Rotation error of registered images, median (deg)", "lower", 3),
 )
 _AUC = tuple(Metric(f"auc_{t}_deg", f"Pose AUC @ {t}° (%)", "higher", 1) for t in _AUC_DEG)
 _TIMES = (
@@ -79,7 +79,7 @@ def comparison_metrics(samples: Sequence[Samples]) -> list[Metric]:
     registered = {value for arm in samples for value in arm.get("registered", ())}
     equal = len(registered) <= 1
     errors = [metric if equal else replace(metric, better=None) for metric in _OF_REGISTERED]
-    problems = Metric("problems", "Findings of the self-check against the map", "lower")
+    problems = Metric("problems", "Problems found by the self-check", "lower")
     every = (*METRICS, problems, *errors, *_AUC, *_TIMES)
     return [m for m in every if any(np.isfinite(value) for arm in samples for value in arm.get(m.key, ()))]
 

@@ -279,13 +279,17 @@ def _tell_time_of_work(record: RunRecord, earlier: Mapping[str, Any]) -> None:
         "matching": (pairs["pairs"] - pairs["reused"], pairs["pairs"]),
         "mapping": (int(not mapped["reused"]), 1),
     }
-    same = earlier.get("options") == record.data["options"]
-    before = earlier.get("stages", {}) if same else {}
+    options, before = record.data["options"], earlier.get("options", {})
     for name, (done, total) in work.items():
+        # An interrupted run with other options leaves work of which the record does not tell.
+        decisive = ("detection", "description") if name == "features" else options
+        same = all(before.get(stage) == options[stage] for stage in decisive)
         if done == total:
             stages[name]["work_seconds"] = stages[name]["seconds"]
+        elif done or not same:
+            stages[name]["work_seconds"] = None
         else:
-            stages[name]["work_seconds"] = None if done else before.get(name, {}).get("work_seconds")
+            stages[name]["work_seconds"] = earlier.get("stages", {}).get(name, {}).get("work_seconds")
 
 
 def _summary(
