@@ -64,7 +64,7 @@ def views_of_a_relief(count):
 
 def test_overlapping_photographs_give_points_with_several_views():
     images = views_of_a_relief(3)
-    detector = DogDetector(DetectionOptions(max_keypoints=500))
+    detector = DogDetector(DetectionOptions(max_keypoints=500, keep="strongest"))
     points = real_points(
         images,
         [detector.detect(image) for image in images],
@@ -90,7 +90,7 @@ def test_unrelated_photographs_give_nothing():
         GrayImage.of(np.clip(127 + 300 * cv2.GaussianBlur(n, (0, 0), 2.5), 0, 255).astype(np.uint8))
         for n in noise
     ]
-    detector = DogDetector(DetectionOptions(max_keypoints=400))
+    detector = DogDetector(DetectionOptions(max_keypoints=400, keep="strongest"))
     points = real_points(
         images,
         [detector.detect(image) for image in images],

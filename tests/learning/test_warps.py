@@ -110,7 +110,7 @@ def test_no_keypoints_no_matches():
 def test_redetected_patches_show_the_same_surface():
     """Patches of matched keypoints resemble each other far more than patches of different points do."""
     image = photo(640, 480)
-    detector = DogDetector(DetectionOptions(max_keypoints=600))
+    detector = DogDetector(DetectionOptions(max_keypoints=600, keep="strongest"))
     base = GrayImage.of(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
     warp = random_warp(np.random.default_rng(5), 640, 480)
     view = GrayImage.of(cv2.cvtColor(warp.render(image), cv2.COLOR_BGR2GRAY))
@@ -130,7 +130,7 @@ def normalised(patches):
 
 
 def test_synthetic_points_have_two_views_or_more_and_can_be_repeated():
-    detector = DogDetector(DetectionOptions(max_keypoints=300))
+    detector = DogDetector(DetectionOptions(max_keypoints=300, keep="strongest"))
     first, second = (
         synthetic_points(photo(), detector, np.random.default_rng(7), num_views=2, patch_scale=24.0)
         for _ in range(2)
@@ -144,7 +144,7 @@ def test_synthetic_points_have_two_views_or_more_and_can_be_repeated():
 
 @pytest.mark.parametrize("shape", [(120, 90), (33, 200)])
 def test_small_photographs_do_not_fail(shape):
-    detector = DogDetector(DetectionOptions(max_keypoints=50))
+    detector = DogDetector(DetectionOptions(max_keypoints=50, keep="strongest"))
     points = synthetic_points(
         photo(*shape), detector, np.random.default_rng(0), num_views=2, patch_scale=24.0
     )
