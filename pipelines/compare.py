@@ -226,9 +226,11 @@ def parse_contenders(texts: Sequence[str]) -> list[Contender]:
     for text in texts:
         name, given, file = (part.strip() for part in text.partition("="))
         if name not in DESCRIPTORS:
-            raise InputError(f"--descriptors {name or text!r}: choose from {', '.join(DESCRIPTORS)}.")
+            raise InputError(f"--descriptors {name or text}: choose from {', '.join(DESCRIPTORS)}.")
         if given and not file:
             raise InputError(f"--descriptors {text}: name the file of the weights, {name}=FILE.")
+        if given and name == "sift":
+            raise InputError(f"--descriptors {text}: only networks have weights. Write sift alone.")
         if any(name == other.descriptor for other in contenders):
             raise InputError(f"--descriptors names {name} twice: each descriptor takes part once.")
         contenders.append(Contender(name, Path(file) if file else None))
