@@ -47,7 +47,7 @@ def compare(
     repeat: int,
     **values: Any,
 ) -> None:
-    r"""Map the same photographs with several descriptors, everything else equal.
+    """Map the same photographs with several descriptors, everything else equal.
 
     Keypoints, pairs, options and seeds are the same for all; each map lies in OUT/DESCRIPTOR, for `sfm report`,
     `evaluate` and `export`. A better number is marked * only if it was better in every one of --repeat runs, by
@@ -56,7 +56,7 @@ def compare(
     \b
     sfm compare photos/
     sfm compare photos/ --descriptors sift,sosnet --ground-truth truth/ --repeat 3
-    """
+    """  # noqa: D301 - click wants the backspace itself
     from sfm.pipelines.compare import compare as run
     from sfm.pipelines.stage_options import ReconstructOptions
 
