@@ -112,11 +112,11 @@ def _one_line(error: Exception) -> str:
 )
 @click.version_option(package_name="sosnet-sfm", prog_name="sfm")
 def main() -> None:
-    r"""Make sparse 3D maps and camera paths from photographs.
+    """Make sparse 3D maps and camera paths from photographs.
 
     \b
     Start with:
       sfm demo                             no photographs needed
       sfm reconstruct PHOTOS -o OUT        your own folder of photographs
       sfm COMMAND --help                   every option of a command and its default
-    """
+    """  # noqa: D301 - click reads \b as "do not rewrap"

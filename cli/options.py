@@ -40,6 +40,8 @@ class GroupedCommand(click.Command):
         """Write the command's own options first, then each group."""
         sections: dict[str, list[tuple[str, str]]] = {"Options": []}
         for param in self.get_params(ctx):
+            if isinstance(param, click.Argument):  # told by the usage line and the text above
+                continue
             record = param.get_help_record(ctx)
             if record is not None:
                 group = param.group if isinstance(param, GroupedOption) else "Options"

@@ -18,7 +18,7 @@ from sfm.pipelines.stage_options import STAGE_OPTIONS
 @options_from(*STAGE_OPTIONS)
 @common_options
 def reconstruct(console: Console, images: Path, out: Path | None, **values: Any) -> None:
-    r"""Turn photographs into a sparse 3D map and the path the camera took.
+    """Turn photographs into a sparse 3D map and the path the camera took.
 
     IMAGES is a folder of photographs (searched with its subfolders), a text file that lists them, or one
     image. Finished work in the output folder is reused: after a stop, run the same command to go on.
@@ -26,7 +26,7 @@ def reconstruct(console: Console, images: Path, out: Path | None, **values: Any)
     \b
     sfm reconstruct photos/
     sfm reconstruct photos/ -o map --descriptor sift --intrinsics cameras.txt
-    """
+    """  # noqa: D301 - click reads \b as "do not rewrap"
     from sfm.pipelines.reconstruct import reconstruct as run
     from sfm.pipelines.stage_options import ReconstructOptions
 

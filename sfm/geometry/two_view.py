@@ -30,7 +30,7 @@ class VerificationOptions:
         choices=("colmap", "five-point", "eight-point"),
     )
     max_error_px: float = option(
-        4.0, "Largest epipolar error of a verified match, pixels of the original image.", minimum=0.01
+        2.0, "Largest epipolar error of a verified match, pixels of the original image.", minimum=0.01
     )
     min_inliers: int = option(15, "Fewest verified matches that relate two images.", minimum=5)
 

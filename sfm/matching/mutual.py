@@ -28,9 +28,9 @@ class MatchingOptions:
         maximum=1.0,
     )
     guided: bool = option(
-        True,
-        "Once the geometry of a pair is known, take the ratio test again along the epipolar lines, which settles "
-        "matches that were ambiguous only elsewhere in the image.",
+        False,
+        "Once the geometry of a pair is known, take the ratio test again along the epipolar lines. More points; less "
+        "accurate where the focal length is unknown or structure repeats.",
     )
 
 

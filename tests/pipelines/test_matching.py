@@ -126,7 +126,7 @@ def test_a_second_run_matches_nothing(scene, monkeypatch):
         ({"guided": True}, "Pairs are matched anew: guided false -> true."),
         (
             {"verifier": make_verifier(VerificationOptions(verifier="five-point", max_error_px=3.0))},
-            "Pairs are matched anew: max_error_px 4.0 -> 3.0.",
+            "Pairs are matched anew: max_error_px 2.0 -> 3.0.",
         ),
         (
             {"verifier": make_verifier(VerificationOptions(verifier="eight-point"))},
