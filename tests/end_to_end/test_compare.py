@@ -158,6 +158,7 @@ class TestGoingOn:
         assert not [name for name in changed if name.startswith(kept)]
         assert record(copy, "compare.json")["arms"] == times
 
+    @pytest.mark.slow
     def test_an_interrupted_comparison_goes_on(self, arguments, compared, tmp_path):
         out = tmp_path / "out"
         running = start(*arguments, "-o", out)
