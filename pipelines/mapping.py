@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,10 @@ from sfm.images.photo_set import Photo, capture_order
 from sfm.mapping.colmap_io import from_reconstruction, read_map
 from sfm.mapping.colors import point_colors
 from sfm.mapping.database import MapDatabase, VerifiedPair
-from sfm.mapping.incremental import MapperSettings, Model, run_mapper, set_colors, write_models
+from sfm.mapping.incremental import Model, run_mapper, set_colors, write_models
 from sfm.mapping.options import MappingOptions
 from sfm.mapping.sparse_map import SparseMap
+from sfm.mapping.strategy import Strategy, plan
 from sfm.options import as_recorded
 from sfm.pipelines.matching import PairSet
 from sfm.progress import SILENT, Progress
@@ -64,14 +64,8 @@ class MappingResult:
 
 
 @dataclass(frozen=True)
-class _Attempt:
-    settings: MapperSettings
-    words: str
-
-
-@dataclass(frozen=True)
 class _Outcome:
-    attempt: _Attempt
+    strategy: Strategy
     models: list[Model]
     largest: SparseMap
     check: SelfCheck
@@ -80,6 +74,10 @@ class _Outcome:
     def rank(self) -> tuple[bool, int, int]:
         """Order of preference: nothing against it, most images, most points."""
         return not self.check.problems, len(self.largest.images), len(self.largest.xyz)
+
+    def is_good(self, connected: int) -> bool:
+        """Whether no other strategy needs to be tried, where `connected` images hang together."""
+        return not self.check.problems and len(self.largest.images) >= _ENOUGH * connected
 
 
 def build_map(
@@ -137,43 +135,42 @@ def build_map(
             f"No map: none of {len(pair_set.pairs)} pairs of images shows the same thing twice beyond chance. "
             "Take photographs with more overlap."
         )
-    attempts = _attempts(reading, cameras, options)
-    progress.say(_reading_told(reading, attempts[0]))
+    strategies = plan(reading, cameras, options)
+    progress.say(_reading_told(reading, strategies[0]))
     outcomes: list[_Outcome] = []
     with MapDatabase(workspace.database) as database:
-        for i, attempt in enumerate(attempts):
+
+        def check(largest: SparseMap) -> SelfCheck:
+            gps = {photo.name: position for photo in photos if (position := _gps(photo))}
+            pairs = [(pair.name1, pair.name2) for pair in pair_set.accepted]
+            return check_map(largest, cameras, gps, pairs, database.verified_points, threshold_px)
+
+        for i, strategy in enumerate(strategies):
             scratch = workspace.mapping / recipe.digest[:16] / str(i)
-            outcome = _try(
-                attempt,
-                database,
-                photos,
-                cameras,
-                pair_set,
-                scratch,
-                workspace,
-                threshold_px,
-                options,
-                progress,
-            )
-            if outcome is None:
+            with progress.stage("Map", len(photos)) as step:
+                models = run_mapper(workspace.database, scratch, strategy.settings, options.seed, step)
+            if not models:
+                progress.say(f"Mapping {strategy.words}: no pair of images to start from.")
                 continue
-            outcomes.append(outcome)
-            if not outcome.check.problems and len(outcome.largest.images) >= _ENOUGH * len(connected[0]):
+            largest = from_reconstruction(models[0])
+            outcomes.append(_Outcome(strategy, models, largest, check(largest)))
+            _tell_outcome(outcomes[-1], len(photos), progress)
+            if outcomes[-1].is_good(len(connected[0])):
                 break
     if not outcomes:
         raise WorkError(
             "No map: no pair of images has enough parallax to start from. Move sideways between photographs."
         )
     best = max(outcomes, key=lambda outcome: outcome.rank)
-    _color(best.models, {photo.name: photo for photo in photos}, progress)
+    _color(best.models, {photo.name: photo for photo in photos})
     record = {
         "digest": recipe.digest,
         "options": dict(recipe.options),
-        "chosen": best.attempt.words,
+        "chosen": best.strategy.words,
         "reading": {**vars(reading), "is_walk": reading.is_walk},
         "attempts": [
             {
-                "chosen": outcome.attempt.words,
+                "chosen": outcome.strategy.words,
                 "registered": len(outcome.largest.images),
                 "points": len(outcome.largest.xyz),
                 "problems": list(outcome.check.problems),
@@ -188,79 +185,20 @@ def build_map(
     return _result(workspace, record, reused=False)
 
 
-def _attempts(reading: Reading, cameras: Mapping[int, Camera], options: MappingOptions) -> list[_Attempt]:
-    """Return the ways to map in the order of trying."""
-    fixed = frozenset(i for i, camera in cameras.items() if camera.fixed)
-    known = frozenset(i for i, camera in cameras.items() if camera.focal_is_known)
-    every = frozenset(cameras)
-
-    def attempt(walk: bool, hold_known: bool) -> _Attempt:
-        held = {"never": every, "always": fixed}.get(
-            options.refine_intrinsics, fixed | known if hold_known else fixed
-        )
-        style = "as a walk" if walk else "as a collection"
-        if held == every:
-            focal = "intrinsics given" if fixed == every else "intrinsics held"
-        else:
-            focal = (
-                "intrinsics refined"
-                if not held
-                else f"intrinsics of {len(held)} of {len(every)} cameras held"
-            )
-        settings = MapperSettings(walk, held, options.min_model_size)
-        return _Attempt(settings, f"{style}, {focal}")
-
-    is_walk = options.capture == "walk" or (options.capture == "auto" and reading.is_walk)
-    ways = [(is_walk, is_walk), (is_walk, True)]
-    if options.capture == "auto":
-        ways += [(not is_walk, True), (not is_walk, False)]
-    planned: list[_Attempt] = []
-    for walk, hold in ways:
-        candidate = attempt(walk, hold)
-        if candidate not in planned:
-            planned.append(candidate)
-    return planned
-
-
-def _reading_told(reading: Reading, first: _Attempt) -> str:
+def _reading_told(reading: Reading, first: Strategy) -> str:
     return (
         f"View graph: {reading.pairs} verified pairs of {reading.images} images, {reading.neighbour_share:.0%} of the "
         f"matches between neighbours, {reading.forward_share:.0%} of the moves ahead or back. Mapping {first.words}."
     )
 
 
-def _try(
-    attempt: _Attempt,
-    database: MapDatabase,
-    photos: Sequence[Photo],
-    cameras: Mapping[int, Camera],
-    pair_set: PairSet,
-    scratch: Path,
-    workspace: Workspace,
-    threshold_px: float,
-    options: MappingOptions,
-    progress: Progress,
-) -> _Outcome | None:
-    with progress.stage("Map", len(photos)) as step:
-        models = run_mapper(workspace.database, scratch, attempt.settings, options.seed, step)
-    if not models:
-        progress.say(f"Mapping {attempt.words}: no pair of images to start from.")
-        return None
-    largest = from_reconstruction(models[0])
-    check = check_map(
-        largest,
-        cameras,
-        {photo.name: gps for photo in photos if (gps := _gps(photo))},
-        [(pair.name1, pair.name2) for pair in pair_set.accepted],
-        database.verified_points,
-        threshold_px,
-    )
+def _tell_outcome(outcome: _Outcome, photos: int, progress: Progress) -> None:
     progress.say(
-        f"Mapped {attempt.words}: {len(largest.images)} of {len(photos)} images, {len(largest.xyz)} points."
+        f"Mapped {outcome.strategy.words}: {len(outcome.largest.images)} of {photos} images, "
+        f"{len(outcome.largest.xyz)} points."
     )
-    for problem in check.problems:
+    for problem in outcome.check.problems:
         progress.say(f"Self-check: {problem}.")
-    return _Outcome(attempt, models, largest, check)
 
 
 def _gps(photo: Photo) -> tuple[float, float, float] | None:
@@ -270,7 +208,7 @@ def _gps(photo: Photo) -> tuple[float, float, float] | None:
     return exif.latitude_deg, exif.longitude_deg, np.nan if exif.altitude_m is None else exif.altitude_m
 
 
-def _color(models: Sequence[Model], photos: Mapping[str, Photo], progress: Progress) -> None:
+def _color(models: Sequence[Model], photos: Mapping[str, Photo]) -> None:
     def load(name: str) -> NDArray[np.uint8] | None:
         try:
             return load_rgb(photos[name])

@@ -125,7 +125,7 @@ class Workspace:
             self._lock_file.touch()
 
     def _is_ours(self) -> bool:
-        return self._lock_file.exists() or (self.root / "run.json").exists()
+        return self._lock_file.exists()
 
     @contextmanager
     def lock(self) -> Iterator[None]:

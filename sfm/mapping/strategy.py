@@ -1,0 +1,66 @@
+"""How to go about mapping: read from the view graph, or as told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sfm.geometry.camera import Camera
+from sfm.mapping.incremental import MapperSettings
+from sfm.mapping.options import MappingOptions
+from sfm.viewgraph.graph import Reading
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One way to map: the mapper's settings, and words for people."""
+
+    settings: MapperSettings
+    words: str
+
+
+def plan(reading: Reading, cameras: Mapping[int, Camera], options: MappingOptions) -> list[Strategy]:
+    """Return the ways to map in the order of trying; the first is the one that suits the view graph.
+
+    Parameters
+    ----------
+    reading
+        What the view graph tells of the capture.
+    cameras
+        Intrinsics before mapping, by camera id: which are given, which known from EXIF.
+    options
+        What the user decided.
+    """
+    is_walk = options.capture == "walk" or (options.capture == "auto" and reading.is_walk)
+    # On a walk focal length and depth are hard to tell apart: what EXIF knows is held from the start.
+    ways = [(is_walk, is_walk), (is_walk, True)]
+    if options.capture == "auto":
+        ways += [(not is_walk, True), (not is_walk, False)]
+    strategies = [_strategy(walk, hold_known, cameras, options) for walk, hold_known in ways]
+    return list(dict.fromkeys(strategies))
+
+
+def _strategy(
+    walk: bool, hold_known: bool, cameras: Mapping[int, Camera], options: MappingOptions
+) -> Strategy:
+    held = _held(hold_known, cameras, options)
+    style = "as a walk" if walk else "as a collection"
+    if not held:
+        intrinsics = "intrinsics refined"
+    elif len(held) < len(cameras):
+        intrinsics = f"intrinsics of {len(held)} of {len(cameras)} cameras held"
+    elif all(camera.fixed for camera in cameras.values()):
+        intrinsics = "intrinsics given"
+    else:
+        intrinsics = "intrinsics held"
+    return Strategy(MapperSettings(walk, held, options.min_model_size), f"{style}, {intrinsics}")
+
+
+def _held(hold_known: bool, cameras: Mapping[int, Camera], options: MappingOptions) -> frozenset[int]:
+    """Return the cameras whose intrinsics the mapper leaves as they are; given ones are always among them."""
+    if options.refine_intrinsics == "never":
+        return frozenset(cameras)
+    hold_known = hold_known and options.refine_intrinsics == "auto"
+    return frozenset(
+        i for i, camera in cameras.items() if camera.fixed or (hold_known and camera.focal_is_known)
+    )
