@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -21,6 +19,7 @@ from sfm.images.photo_set import PhotoSet
 from sfm.mapping.database import VerifiedPair
 from sfm.mapping.sparse_map import SparseMap
 from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers, run_numbers
+from sfm.pipelines.comparison_table import Table, number_or_none, table_csv, table_json
 from sfm.pipelines.evaluate import read_truth
 from sfm.pipelines.features import detect_keypoints
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
@@ -42,7 +41,7 @@ from sfm.pipelines.report import (
 from sfm.pipelines.run_record import RunRecord
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
-from sfm.report.comparison import Arm, Cell, ComparisonContent, Metric, compare_samples
+from sfm.report.comparison import Arm, ComparisonContent, compare_samples
 from sfm.report.comparison_page import write_comparison
 from sfm.workspace import Workspace
 
@@ -101,7 +100,7 @@ class Comparison:
     out: Path
     runs: Mapping[str, Sequence[ArmRun]]
     failures: Mapping[str, str]
-    table: Sequence[tuple[Metric, Sequence[Cell]]]
+    table: Table
     record: Mapping[str, Any]
 
 
@@ -205,7 +204,7 @@ def compare(
             run=record.data,
         )
         write_comparison(content, out / "compare.html")
-        write_text(out / "compare.csv", _csv(table, list(runs)))
+        write_text(out / "compare.csv", table_csv(table, list(runs)))
         write_json(out / "compare.json", record.data)
     return Comparison(out, runs, {name: failures.get(name, "") for name in runs}, table, record.data)
 
@@ -387,7 +386,7 @@ def _complete(
     repeat: int,
     runs: Mapping[str, Sequence[ArmRun]],
     failures: Mapping[str, str],
-    table: Sequence[tuple[Metric, Sequence[Cell]]],
+    table: Table,
     out: Path,
 ) -> None:
     """Add to the record what compare.json tells beyond that of a run."""
@@ -410,46 +409,11 @@ def _complete(
                     "seed": run.seed,
                     "out": run.out.relative_to(out).as_posix(),
                     "failure": run.failure,
-                    **{key: _or_none(value) for key, value in run.numbers.items()},
+                    **{key: number_or_none(value) for key, value in run.numbers.items()},
                 }
                 for run in runs[contender.descriptor]
             ],
         }
         for contender in contenders
     }
-    data["table"] = [
-        {
-            "metric": metric.key,
-            "label": metric.label,
-            "better": metric.better,
-            **{name: _cell_json(cell) for name, cell in zip(runs, cells, strict=True)},
-        }
-        for metric, cells in table
-    ]
-
-
-def _cell_json(cell: Cell) -> dict[str, Any]:
-    return {
-        "median": _or_none(cell.median),
-        "low": _or_none(cell.low),
-        "high": _or_none(cell.high),
-        "runs": cell.count,
-        "stands_out": cell.best,
-    }
-
-
-def _csv(table: Sequence[tuple[Metric, Sequence[Cell]]], names: Sequence[str]) -> str:
-    """Return the table with one line a metric and descriptor; unknown values are empty."""
-    text = io.StringIO()
-    columns = ("median", "low", "high", "runs", "stands_out")
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(("metric", "label", "better", "descriptor", *columns))
-    for metric, cells in table:
-        for name, cell in zip(names, cells, strict=True):
-            values = _cell_json(cell)
-            lines.writerow((metric.key, metric.label, metric.better, name, *(values[c] for c in columns)))
-    return text.getvalue()
-
-
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    data["table"] = table_json(table, list(runs))

@@ -1,0 +1,50 @@
+"""The table of a comparison as JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from sfm.report.comparison import Cell, Metric
+
+Table = Sequence[tuple[Metric, Sequence[Cell]]]
+
+_COLUMNS = ("median", "low", "high", "runs", "stands_out")
+
+
+def table_json(table: Table, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a JSON-ready object a metric, with a cell for each of the arms `names`; unknown values are None."""
+    return [
+        {
+            "metric": metric.key,
+            "label": metric.label,
+            "better": metric.better,
+            **{name: _cell(cell) for name, cell in zip(names, cells, strict=True)},
+        }
+        for metric, cells in table
+    ]
+
+
+def table_csv(table: Table, names: Sequence[str]) -> str:
+    """Return the table with one line a metric and arm; unknown values are empty."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(("metric", "label", "better", "descriptor", *_COLUMNS))
+    for metric, cells in table:
+        for name, cell in zip(names, cells, strict=True):
+            values = _cell(cell)
+            lines.writerow((metric.key, metric.label, metric.better, name, *(values[c] for c in _COLUMNS)))
+    return text.getvalue()
+
+
+def number_or_none(value: float) -> float | None:
+    """Return a number that JSON has: NaN and infinities are None."""
+    return value if math.isfinite(value) else None
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    numbers = (number_or_none(value) for value in (cell.median, cell.low, cell.high))
+    return dict(zip(_COLUMNS, (*numbers, cell.count, cell.best), strict=True))
