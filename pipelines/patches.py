@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def build_patch_set(
             for name, points in _READERS[kind_of(source.path)](source, options):
                 writer.add(name, Views.REAL, points)
             step.advance(note=f"{writer.num_points} points")
-    with ProcessPoolExecutor(options.workers) as pool:
+    with ThreadPoolExecutor(options.workers) as pool:
         with progress.stage("Matching scenes", len(scenes), "scenes") as step:
             for source, points in zip(scenes, pool.map(_Real(options), scenes), strict=True):
                 writer.add(source.name, Views.REAL, points)
@@ -88,12 +88,11 @@ _READERS: dict[str, Callable[[Source, PatchSetOptions], Iterator[tuple[str, Poin
 
 @dataclass(frozen=True)
 class _Real:
-    """Real points of one source, as work for another process."""
+    """Real points of one source, as work for a thread."""
 
     options: PatchSetOptions
 
     def __call__(self, source: Source) -> PointPatches:
-        cv2.setNumThreads(1)
         rng = _generator(self.options.seed, source.name)
         detector = _detector(self.options)
         images = [
@@ -112,12 +111,11 @@ class _Real:
 
 @dataclass(frozen=True)
 class _Synthetic:
-    """Synthetic points of one photograph, as work for another process."""
+    """Synthetic points of one photograph, as work for a thread."""
 
     options: PatchSetOptions
 
     def __call__(self, path: Path) -> PointPatches:
-        cv2.setNumThreads(1)
         rng = _generator(self.options.seed, path.parent.name + "/" + path.name)
         points = synthetic_points(
             _read(path),

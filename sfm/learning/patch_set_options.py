@@ -20,4 +20,4 @@ class PatchSetOptions:
     )
     points_per_photo: int = option(500, "Keep at most this many synthetic points of a photograph.", minimum=1)
     seed: int = option(0, "Seed of every random choice.")
-    workers: int = option(2, "Processes at work.", minimum=1, affects_result=False)
+    workers: int = option(2, "Threads at work.", minimum=1, affects_result=False)

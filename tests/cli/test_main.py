@@ -47,7 +47,7 @@ def test_help_lists_existing_commands_in_order():
     output = CliRunner().invoke(main, ["--help"]).output
     existing = [name for name in COMMANDS if main.get_command(click.Context(main), name)]
     assert "info" in existing
-    listed = [line.split()[0] for line in output.split("Commands:")[1].splitlines() if line.startswith("  ")]
+    listed = re.findall(r"^  (\w+)  ", output.split("Commands:")[1], flags=re.MULTILINE)
     assert listed == existing
 
 
