@@ -57,9 +57,8 @@ def run_mapper(database: Path, scratch: Path, settings: MapperSettings, seed: in
     database
         COLMAP's database with verified pairs.
     scratch
-        Folder for snapshots of a model under way. If it holds some, from a run that was killed, mapping goes
-        on from the newest; the caller gives another folder for another database or other settings, and
-        removes it when the models are safe.
+        Folder for snapshots of a model under way, gone at the end. If it holds some, from a run that was
+        killed, mapping goes on from the newest; so give another folder for another database or other settings.
     settings
         How to go about it.
     seed
@@ -78,19 +77,32 @@ def run_mapper(database: Path, scratch: Path, settings: MapperSettings, seed: in
     with writing(scratch):
         options.snapshot_path.mkdir(parents=True, exist_ok=True)
     snapshot = _newest_snapshot(options.snapshot_path)
-    if snapshot is None:
-        return _largest_first(_run(database, scratch, options, step))
-    step.advance(read_reconstruction(snapshot).num_reg_images(), "from a snapshot")
+    try:
+        if snapshot is None:
+            models = _run(database, scratch, options, step)
+        else:
+            step.advance(read_reconstruction(snapshot).num_reg_images(), "from a snapshot")
+            models = _go_on(snapshot, database, scratch, options, step)
+    except (RuntimeError, ValueError) as error:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise WorkError(f"The mapper stopped: {str(error).splitlines()[0]}.") from error
+    shutil.rmtree(scratch, ignore_errors=True)
+    return sorted(models, key=lambda m: (-m.num_reg_images(), -m.num_points3D()))
+
+
+def _go_on(
+    snapshot: Path, database: Path, scratch: Path, options: pycolmap.IncrementalPipelineOptions, step: Step
+) -> list[Model]:
+    """Complete the model of a snapshot; COLMAP ends there, so the images outside are given another run."""
     models = _run(database, scratch, options, step, snapshot)
-    # Given a model, COLMAP ends when that is complete: the images outside may make others.
     inside = {image.name for model in models for image in model.images.values() if image.has_pose}
     with pycolmap.Database.open(database) as opened:
         outside = [image.name for image in opened.read_all_images() if image.name not in inside]
-    if len(outside) >= settings.min_model_size:
+    if len(outside) >= options.min_model_size:
         options.image_names = outside
         options.snapshot_frames_freq = 0
         models += _run(database, scratch, options, step)
-    return _largest_first(models)
+    return models
 
 
 def _run(
@@ -104,19 +116,16 @@ def _run(
     shutil.rmtree(out, ignore_errors=True)
     with writing(out):
         out.mkdir(parents=True)
-    try:
-        models = pycolmap.incremental_mapping(
-            database,
-            # Colours are taken afterwards, by this project's own decoding; no pixels are read here.
-            image_path=out,
-            output_path=out,
-            options=options,
-            input_path=snapshot or "",
-            initial_image_pair_callback=lambda: step.advance(2),
-            next_image_callback=lambda: step.advance(1),
-        )
-    except (RuntimeError, ValueError) as error:
-        raise WorkError(f"The mapper stopped: {str(error).splitlines()[0]}.") from error
+    models = pycolmap.incremental_mapping(
+        database,
+        # Colours are taken afterwards, by this project's own decoding; no pixels are read here.
+        image_path=out,
+        output_path=out,
+        options=options,
+        input_path=snapshot or "",
+        initial_image_pair_callback=lambda: step.advance(2),
+        next_image_callback=lambda: step.advance(1),
+    )
     return list(models.values())
 
 
@@ -127,10 +136,6 @@ def _newest_snapshot(folder: Path) -> Path | None:
             read_reconstruction(snapshot)
             return snapshot
     return None
-
-
-def _largest_first(models: Collection[Model]) -> list[Model]:
-    return sorted(models, key=lambda m: (-m.num_reg_images(), -m.num_points3D()))
 
 
 def _options(settings: MapperSettings, seed: int) -> pycolmap.IncrementalPipelineOptions:

@@ -1,4 +1,5 @@
 import errno
+import re
 import subprocess
 import sys
 

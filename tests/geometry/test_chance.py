@@ -107,9 +107,9 @@ def test_unrelated_matches_are_chance_even_after_ransac_has_chosen_the_best(veri
     for seed in range(6):
         rng = np.random.default_rng(seed)
         xy1, xy2 = random_points(rng, num_matches), random_points(rng, num_matches)
-        geometry = make_verifier(VerificationOptions(verifier=verifier, min_inliers=8), seed).verify(
-            xy1, xy2, CAMERA, CAMERA
-        )
+        geometry = make_verifier(
+            VerificationOptions(verifier=verifier, max_error_px=4.0, min_inliers=8), seed
+        ).verify(xy1, xy2, CAMERA, CAMERA)
         passed += log10_nfa_of(geometry, xy1, xy2, CAMERA, CAMERA) < 0
     assert passed == 0
 
@@ -118,7 +118,7 @@ def test_unrelated_matches_are_chance_even_after_ransac_has_chosen_the_best(veri
 @pytest.mark.parametrize(("outliers", "at_most"), [(0.0, -500), (0.5, -150), (0.7, -50)])
 def test_true_geometry_is_not_chance(verifier, outliers, at_most):
     scene = make_scene(num_matches=400, outliers=outliers)
-    geometry = make_verifier(VerificationOptions(verifier=verifier)).verify(
+    geometry = make_verifier(VerificationOptions(verifier=verifier, max_error_px=4.0)).verify(
         scene.xy1, scene.xy2, CAMERA, CAMERA
     )
     assert log10_nfa_of(geometry, scene.xy1, scene.xy2, CAMERA, CAMERA) < at_most
@@ -175,7 +175,7 @@ def test_unrelated_matches_along_the_horizon_are_chance(verifier):
     for seed in range(4):
         rng = np.random.default_rng(seed)
         xy1, xy2 = strip(rng, 200, 16), strip(rng, 200, 16)
-        geometry = make_verifier(VerificationOptions(verifier=verifier), seed).verify(
+        geometry = make_verifier(VerificationOptions(verifier=verifier, max_error_px=4.0), seed).verify(
             xy1, xy2, CAMERA, CAMERA
         )
         assert log10_nfa_of(geometry, xy1, xy2, CAMERA, CAMERA) > -1
@@ -186,7 +186,7 @@ def test_unrelated_matches_along_the_horizon_are_chance(verifier):
 
 def test_a_match_with_several_orientations_counts_once():
     scene = make_scene(num_matches=60, outliers=0.6, noise_px=0.3)
-    verifier = make_verifier(VerificationOptions(verifier="five-point"))
+    verifier = make_verifier(VerificationOptions(verifier="five-point", max_error_px=4.0))
     once = verifier.verify(scene.xy1, scene.xy2, CAMERA, CAMERA)
     xy1, xy2 = np.repeat(scene.xy1, 3, axis=0), np.repeat(scene.xy2, 3, axis=0)
     inliers = (3 * once.inliers[:, None] + np.arange(3)).ravel()
@@ -198,7 +198,9 @@ def test_a_match_with_several_orientations_counts_once():
 def test_the_smaller_image_counts():
     """In a small image a threshold of 4 px is a larger share of the area."""
     scene = make_scene(num_matches=100, outliers=0.5)
-    geometry = make_verifier(VerificationOptions()).verify(scene.xy1, scene.xy2, CAMERA, CAMERA)
+    geometry = make_verifier(VerificationOptions(max_error_px=4.0)).verify(
+        scene.xy1, scene.xy2, CAMERA, CAMERA
+    )
     small = replace(CAMERA, width=WIDTH // 4, height=HEIGHT // 4)
     both = [
         log10_nfa_of(geometry, scene.xy1, scene.xy2, *pair) for pair in ((CAMERA, small), (small, CAMERA))

@@ -47,7 +47,9 @@ class VerifierContract:
     verifier: str
 
     def make(self, seed=0, **options):
-        return make_verifier(VerificationOptions(verifier=self.verifier, **options), seed)
+        return make_verifier(
+            VerificationOptions(verifier=self.verifier, **{"max_error_px": 4.0, **options}), seed
+        )
 
     def verify(self, scene, seed=0, **options):
         return self.make(seed, **options).verify(scene.xy1, scene.xy2, CAMERA, CAMERA)
