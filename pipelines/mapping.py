@@ -29,7 +29,7 @@ from sfm.progress import SILENT, Progress
 from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view_graph
 from sfm.workspace import Recipe, Workspace, changes
 
-MAPPING_VERSION = 1
+MAPPING_VERSION = 2
 _RECORD = "mapping.json"
 # A map with a smaller share of what its view graph connects is worth another attempt.
 _ENOUGH = 0.8
@@ -135,7 +135,7 @@ def build_map(
             f"No map: none of {len(pair_set.pairs)} pairs of images shows the same thing twice beyond chance. "
             "Take photographs with more overlap."
         )
-    strategies = plan(reading, cameras, options)
+    strategies = plan(reading, cameras, options, threshold_px)
     progress.say(_reading_told(reading, strategies[0]))
     outcomes: list[_Outcome] = []
     with MapDatabase(workspace.database) as database:

@@ -25,6 +25,8 @@ Model: TypeAlias = pycolmap.Reconstruction
 
 SNAPSHOT_IMAGES = 50  # a snapshot is kept whenever this many more images are registered
 
+_POSE_ERROR = 3  # errors allowed while an image's pose is estimated, as COLMAP relates 12 px to 4
+
 
 @dataclass(frozen=True)
 class MapperSettings:
@@ -37,6 +39,9 @@ class MapperSettings:
         ahead of each other, let images in by fewer points, keep points of smaller angle. Otherwise COLMAP's defaults.
     held_cameras
         Ids of cameras whose intrinsics stay as they are.
+    max_error_px
+        Largest reprojection error of an observation, in pixels; COLMAP's own value is 4. Loose limits keep a map
+        together that is wrong: tied to the threshold of verification, they let it fall apart.
     min_model_size
         Smallest number of images of a model worth keeping.
     threads
@@ -45,6 +50,7 @@ class MapperSettings:
 
     walk: bool = False
     held_cameras: frozenset[int] = frozenset()
+    max_error_px: float = 4.0
     min_model_size: int = 3
     threads: int = -1
 
@@ -145,6 +151,12 @@ def _options(settings: MapperSettings, seed: int) -> pycolmap.IncrementalPipelin
     options.extract_colors = False
     options.min_model_size = settings.min_model_size
     options.constant_cameras = set(settings.held_cameras)
+    error = settings.max_error_px
+    options.mapper.init_max_error = error
+    options.mapper.filter_max_reproj_error = error
+    options.mapper.abs_pose_max_error = _POSE_ERROR * error
+    options.triangulation.merge_max_reproj_error = error
+    options.triangulation.complete_max_reproj_error = error
     if settings.walk:
         options.mapper.init_min_tri_angle = 4.0
         options.mapper.init_max_forward_motion = 1.0

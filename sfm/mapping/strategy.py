@@ -19,7 +19,9 @@ class Strategy:
     words: str
 
 
-def plan(reading: Reading, cameras: Mapping[int, Camera], options: MappingOptions) -> list[Strategy]:
+def plan(
+    reading: Reading, cameras: Mapping[int, Camera], options: MappingOptions, max_error_px: float
+) -> list[Strategy]:
     """Return the ways to map in the order of trying; the first is the one that suits the view graph.
 
     Parameters
@@ -30,20 +32,28 @@ def plan(reading: Reading, cameras: Mapping[int, Camera], options: MappingOption
         Intrinsics before mapping, by camera id: which are given, which known from EXIF.
     options
         What the user decided.
+    max_error_px
+        Largest error of a verified match, which limits reprojection errors too.
     """
     is_walk = options.capture == "walk" or (options.capture == "auto" and reading.is_walk)
     # On a walk focal length and depth are hard to tell apart: what EXIF knows is held from the start.
     ways = [(is_walk, is_walk), (is_walk, True)]
     if options.capture == "auto":
         ways += [(not is_walk, True), (not is_walk, False)]
-    strategies = [_strategy(walk, hold_known, cameras, options) for walk, hold_known in ways]
+    strategies = [
+        _strategy(walk, _held(hold_known, cameras, options), cameras, options, max_error_px)
+        for walk, hold_known in ways
+    ]
     return list(dict.fromkeys(strategies))
 
 
 def _strategy(
-    walk: bool, hold_known: bool, cameras: Mapping[int, Camera], options: MappingOptions
+    walk: bool,
+    held: frozenset[int],
+    cameras: Mapping[int, Camera],
+    options: MappingOptions,
+    max_error_px: float,
 ) -> Strategy:
-    held = _held(hold_known, cameras, options)
     style = "as a walk" if walk else "as a collection"
     if not held:
         intrinsics = "intrinsics refined"
@@ -53,7 +63,8 @@ def _strategy(
         intrinsics = "intrinsics given"
     else:
         intrinsics = "intrinsics held"
-    return Strategy(MapperSettings(walk, held, options.min_model_size), f"{style}, {intrinsics}")
+    settings = MapperSettings(walk, held, max_error_px, options.min_model_size)
+    return Strategy(settings, f"{style}, {intrinsics}")
 
 
 def _held(hold_known: bool, cameras: Mapping[int, Camera], options: MappingOptions) -> frozenset[int]:
