@@ -16,7 +16,7 @@ DESCRIPTORS = ("sift", "sosnet", "triplet", "hardnet", "l2net", "tfeat")
 
 # Ratio of nearest to second-nearest distance at which mutual matches of each kind are worth verifying.
 _RATIO = {"sift": 0.8}
-_RATIO_OF_NETWORKS = 0.9
+_RATIO_OF_NETWORKS = 0.85
 
 
 @dataclass(frozen=True)
