@@ -271,7 +271,7 @@ def _make_descriptors(
 def _truth(path: Path | str, photo_set: PhotoSet, progress: Progress) -> Trajectory:
     """Read the true poses of the photographs; those of other images take no part."""
     names = photo_set.names
-    truth = read_truth(Path(path), names, capture_times_s(photo_set))
+    truth = read_truth(Path(path), names, capture_times_s(photo_set.photos))
     poses = {name: pose for name, pose in truth.poses.items() if name in set(names)}
     if not poses:
         raise InputError(

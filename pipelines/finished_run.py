@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from functools import cached_property
@@ -17,7 +17,7 @@ from sfm.errors import InputError
 from sfm.export import ExportContext
 from sfm.features.keypoints import Keypoints
 from sfm.files import read_tensors
-from sfm.images.photo_set import PhotoSet, read_photo_set
+from sfm.images.photo_set import Photo, PhotoSet, read_photo_set
 from sfm.mapping.colmap_io import read_map
 from sfm.mapping.sparse_map import SparseMap
 from sfm.mapping.stored_matches import StoredMatches
@@ -43,10 +43,9 @@ def find_model(path: Path) -> Path:
     )
 
 
-def capture_times_s(photo_set: PhotoSet) -> dict[str, float]:
-    """Return capture times by name, in seconds since 1970-01-01 by the camera's clock, which knows no zone."""
-    times = {photo.name: photo.exif.time for photo in photo_set.photos}
-    return {name: time.replace(tzinfo=UTC).timestamp() for name, time in times.items() if time}
+def capture_times_s(photos: Iterable[Photo]) -> dict[str, float]:
+    """Return capture times by name, in seconds since 1970-01-01 by the camera's clock (EXIF has no time zone)."""
+    return {p.name: p.exif.time.replace(tzinfo=UTC).timestamp() for p in photos if p.exif.time}
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ class FinishedRun:
     @property
     def timestamps_s(self) -> dict[str, float]:
         """Capture times by name, in seconds since 1970-01-01 by the camera's clock, which knows no zone."""
-        return capture_times_s(self.photo_set) if self.photo_set else {}
+        return capture_times_s(self.photo_set.photos) if self.photo_set else {}
 
     def context(self, descriptor: str | None = None, progress: Progress = SILENT) -> ExportContext:
         """Gather what exports need; features are read when asked for.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from sfm.mapping.colmap_verifier import make_verifier
 from sfm.mapping.sparse_map import SparseMap
 from sfm.matching.pairs import select_pairs
 from sfm.pipelines.features import FeatureSet, extract_features
+from sfm.pipelines.finished_run import capture_times_s
 from sfm.pipelines.mapping import MappingResult, build_map
 from sfm.pipelines.matching import PairSet, match_pairs
 from sfm.pipelines.run_record import RunRecord, read_record
@@ -261,9 +261,7 @@ def _write_products(
     context = ExportContext(
         image_names=[photo.name for photo in photos],
         image_sizes={photo.name: (photo.width, photo.height) for photo in photos},
-        timestamps_s={
-            photo.name: photo.exif.time.replace(tzinfo=UTC).timestamp() for photo in photos if photo.exif.time
-        },
+        timestamps_s=capture_times_s(photos),
         progress=progress,
     )
     for format in ("ply", "tum"):
