@@ -33,11 +33,17 @@ class BatchSampler:
         Points in a batch.
     seed
         Seed of all draws.
+    groups_per_batch
+        From how many groups (real or synthetic points of one scene) a batch is drawn; 0 for all. The points
+        of few scenes are harder to tell apart.
     """
 
-    def __init__(self, patches: PatchSet, points: Ints, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, patches: PatchSet, points: Ints, batch_size: int, seed: int, groups_per_batch: int = 0
+    ) -> None:
         self._set = patches
         self._seed = seed
+        self._groups_per_batch = groups_per_batch
         self._groups = _groups(patches, points)
         self._weights = _weights(self._groups)
         self._sizes = np.array([len(group) for _, group in self._groups])
@@ -59,12 +65,24 @@ class BatchSampler:
 
     def _draw_points(self, rng: np.random.Generator) -> Ints:
         """Draw distinct points, in random order."""
-        wanted = rng.multinomial(self.batch_size, self._weights)
+        wanted = rng.multinomial(self.batch_size, self._weights_of_batch(rng))
         drawn = [
             rng.choice(group, min(count, len(group)), replace=False)
             for (_, group), count in zip(self._groups, wanted, strict=True)
         ]
         return rng.permutation(np.concatenate(drawn))
+
+
+    def _weights_of_batch(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return each group's share of one batch."""
+        count = len(self._groups)
+        if not 0 < self._groups_per_batch < count:
+            return self._weights
+        chosen = rng.choice(count, self._groups_per_batch, replace=False, p=self._weights)
+        shares = np.zeros(count)
+        # The draw of the groups is weighted already.
+        shares[chosen] = 1 / len(chosen)
+        return shares
 
 
 def _groups(patches: PatchSet, points: Ints) -> list[tuple[int, Ints]]:

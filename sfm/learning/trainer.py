@@ -22,6 +22,7 @@ from sfm.files import atomic_path, write_json
 from sfm.learning.batches import BatchSampler
 from sfm.learning.losses import RECIPES, second_order_similarity
 from sfm.learning.metrics import fpr_at_recall, nearest_is_own
+from sfm.learning.patch_light import relit
 from sfm.learning.patch_set import PatchSet
 from sfm.learning.training_options import TrainingOptions
 from sfm.options import as_recorded, check
@@ -145,7 +146,9 @@ class _Run:
             "validation_scenes": list(validation_scenes),
             "init": init.sha256 if init else None,
         }
-        self.sampler = BatchSampler(patches, points, options.batch_size, options.seed)
+        self.sampler = BatchSampler(
+            patches, points, options.batch_size, options.seed, options.scenes_per_batch
+        )
         self.validation = (
             BatchSampler(patches, held_out, _VALIDATION_POINTS, _VALIDATION_SEED) if len(held_out) else None
         )
@@ -222,9 +225,10 @@ class _Run:
         # A seed for every step, so that dropout does not depend on whether the run was interrupted.
         torch.manual_seed(options.seed * 1_000_003 + self.step)
         self._set_learning_rate()
-        left, right = self.sampler.draw(self.step)
+        batch = torch.cat(self.sampler.draw(self.step))
+        light = torch.Generator().manual_seed(options.seed * 1_000_003 + self.step)
         self.network.train()
-        described = self._describe(torch.cat([left, right]))
+        described = self._describe(relit(batch, options.relit, light))
         one, other = described.chunk(2)
         loss = RECIPES[options.loss].first_order(one, other, None)
         if self.second_order_weight > 0:

@@ -54,3 +54,17 @@ def test_eight_turns_are_the_eight_symmetries_of_a_square():
     assert len({tuple(t.flatten().tolist()) for t in turned}) == 8
     assert torch.equal(turned[0], patch[0])
     assert all(t[0, 1, 1] == 4 for t in turned)
+
+
+def test_a_batch_of_few_groups_is_drawn_from_them_alone(patches):
+    points = np.arange(patches.num_points)
+    sampler = BatchSampler(patches, points, 40, seed=0, groups_per_batch=2)
+    groups = []
+    for k in range(90):
+        drawn = sampler._draw_points(np.random.default_rng(k))
+        assert len(np.unique(drawn)) == len(drawn) == 40
+        groups.append({(int(patches.views[p]), int(patches.scene[p])) for p in drawn})
+    assert {len(group) for group in groups} == {2}
+    # Real points are half of all weight: their one group is in more batches than either of the others.
+    real = sum((int(Views.REAL), 0) in group for group in groups)
+    assert real > 60
