@@ -1,0 +1,168 @@
+"""Write the model card of a trained descriptor: its recipe from the training, its figures from `sfm benchmark --json`.
+
+    sfm benchmark homographies frankfurt ... -d sift -d triplet -d sosnet --json > figures.json
+    python benchmarks/model_card.py sosnet --run runs/sosnet --patches runs/patches --figures figures.json
+
+With --publish the weights also go into the package, under their name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sfm.features import pretrained
+from sfm.files import atomic_path
+from sfm.learning.losses import RECIPES
+from sfm.learning.training_options import TrainingOptions
+
+ROOT = Path(__file__).resolve().parents[1]
+CARDS = ROOT / "docs" / "models"
+
+NETWORKS = {
+    "sosnet": "SOSNet (Tian et al., CVPR 2019), 1.3 million weights",
+    "triplet": "SOSNet's layers (Tian et al., CVPR 2019), 1.3 million weights",
+    "hardnet": "HardNet (Mishchuk et al., NeurIPS 2017), 1.3 million weights",
+    "l2net": "L2-Net (Tian et al., CVPR 2017), 1.3 million weights",
+    "tfeat": "TFeat (Balntas et al., BMVC 2016), 0.6 million weights",
+}
+LOSSES = {
+    "sosnet": "quadratic hinge triplet over all four blocks of the batch, plus second-order similarity",
+    "triplet": "quadratic hinge triplet over all four blocks of the batch; no second-order term",
+    "hardnet": "linear hinge with the hardest negative in the other view",
+    "l2net": "relative distance in the batch, and uncorrelated dimensions",
+    "tfeat": "linear hinge with one random negative and anchor swap",
+}
+HEADINGS = {
+    "homographies": "Homographies, all pairs (1, k) of a sequence; correct: within 3 px",
+    "webcam": "Fixed camera, 8 darkest against 8 brightest frames (64 pairs); correct: within 3 px",
+    "poses": "Known poses, matches below the ratio that gives RootSIFT's precision at 0.8; correct: within 3 px of "
+    "the true epipolar geometry",
+    "hand-made": "Hand-made correspondences (WxBS) under the estimated fundamental matrix",
+    "patches": "Patches of the held-out scenes",
+}
+DIGITS = {"correct": 0, "correct a pair": 0, "dimensions": 1}
+
+
+def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list[dict[str, Any]]) -> str:
+    """Return the card as Markdown."""
+    options, last = run["options"], run["history"][-1]
+    weight = options["second_order_weight"]
+    weight = RECIPES[name].second_order_weight if weight is None else weight
+    second_order = f" (weight {weight:g}, {options['neighbours']} neighbours)" if weight else ""
+    held_out = options["validation_scenes"]
+    facts = {
+        "network": f"{NETWORKS[name]}, 128 numbers a patch, stored as fp16",
+        "input": f"32 x 32 grey patches, {manifest['patch_scale']:g} sigmas of their DoG keypoint wide",
+        "loss": LOSSES[name] + second_order,
+        "data": f"{manifest['points']:,} points, {manifest['patches']:,} patches from the photographs of "
+        "[sources.json](sources.json); half of the drawn points have real views, half synthetic ones",
+        "licences of the photographs": ", ".join(
+            sorted({source["licence"] for source in manifest["sources"]})
+        ),
+        "held out for validation": f"whole scenes: {', '.join(held_out)}",
+        "recipe": f"{options['steps']} batches of {options['batch_size']} points out of "
+        f"{options['scenes_per_batch'] or 'all'} groups, {100 * options['relit']:.0f}% of the patches lit anew, Adam, "
+        f"step size {options['learning_rate']:g} after {options['warm_up']} batches of warm-up, linear decay to 0, "
+        f"flips and quarter turns, seed {options['seed']}",
+        "time": f"{run['seconds'] / 60:.0f} minutes on one thread of a shared CPU, {run['precision']}",
+        "at the end": f"training loss {last['loss']:.3f}; on the held-out scenes FPR95 {100 * last['fpr95']:.2f}%, "
+        f"{100 * last['matched']:.1f}% of 1024 points matched",
+    }
+    lines = [f"# Model card: {name}", "", "| | |", "|---|---|"]
+    lines += [f"| {key} | {value} |" for key, value in facts.items()]
+    lines += [
+        "",
+        "Made by (see [training](../training.md)):",
+        "",
+        "```",
+        *_commands(name, options, manifest),
+        "```",
+        "",
+    ]
+    lines += [f"![Loss and validation errors over the steps]({name}-curve.png)", "", "## Figures", ""]
+    lines += [
+        "`sfm benchmark`, the same 3,000 strongest keypoints for all descriptors. None of these images was trained or "
+        "chosen on."
+    ]
+    shown = ["sift", *(other for other in ("triplet",) if other != name), name]
+    for kind, heading in HEADINGS.items():
+        rows = [result for result in results if result["kind"] == kind]
+        if rows:
+            lines += ["", f"{heading}:", "", *_table(rows, shown)]
+    return "\n".join(lines) + "\n"
+
+
+def _commands(name: str, options: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
+    built = manifest["options"]
+    build = [
+        f"--{key.replace('_', '-')} {built[key]:g}"
+        for key in ("pairs_per_scene", "keypoints_per_image", "synthetic_views", "points_per_photo")
+    ]
+    train = [f"--loss {name}"]
+    for key in ("steps", "batch_size", "scenes_per_batch", "relit", "learning_rate", "seed"):
+        if options[key] != getattr(TrainingOptions(), key):
+            train.append(f"--{key.replace('_', '-')} {options[key]:g}")
+    train += [f"--hold-out {scene}" for scene in options["validation_scenes"]]
+    return [
+        "sfm patches build sources.json -o patches \\",
+        f"    {' '.join(build)}",
+        f"sfm train patches -o {name}-run \\",
+        f"    {' '.join(train)}",
+    ]
+
+
+def _table(results: list[dict[str, Any]], descriptors: list[str]) -> list[str]:
+    columns = list(next(iter(results[0]["figures"].values())))
+    lines = [f"| test | descriptor | {' | '.join(columns)} |", "|---|---|" + "---|" * len(columns)]
+    for result in results:
+        for name in descriptors:
+            if name in result["figures"]:
+                cells = [f"{result['figures'][name][key]:.{DIGITS.get(key, 3)}f}" for key in columns]
+                lines.append(f"| {result['test']} | {name} | {' | '.join(cells)} |")
+    if results[0]["kind"] == "homographies":
+        for name in descriptors:
+            if name in results[0]["figures"]:
+                correct = [result["figures"][name]["correct"] for result in results]
+                tried = [
+                    c / result["figures"][name]["precision"]
+                    for c, result in zip(correct, results, strict=True)
+                ]
+                cells = [f"{sum(correct):.0f}", f"{sum(correct) / sum(tried):.3f}"] + [""] * (
+                    len(columns) - 2
+                )
+                lines.append(f"| sum | {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def main() -> None:
+    """Write the card and the curve, and publish the weights if asked."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", choices=sorted(NETWORKS))
+    parser.add_argument("--run", type=Path, required=True, help="output folder of sfm train")
+    parser.add_argument("--patches", type=Path, required=True, help="the patch set it was trained on")
+    parser.add_argument("--figures", type=Path, nargs="*", default=[], help="files of sfm benchmark --json")
+    parser.add_argument("--publish", action="store_true", help="put the weights into the package")
+    arguments = parser.parse_args()
+    run = json.loads((arguments.run / "history.json").read_text())
+    manifest = json.loads((arguments.patches / "manifest.json").read_text())
+    results = [result for path in arguments.figures for result in json.loads(path.read_text())["results"]]
+    if arguments.publish:
+        options = run["options"]
+        facts = {key: options[key] for key in ("loss", "seed", "steps", "batch_size")}
+        network = pretrained.NETWORKS[arguments.name].__name__
+        facts = {"network": network, "patch_scale": manifest["patch_scale"], **facts}
+        facts["card"] = f"docs/models/{arguments.name}.md"
+        pretrained.publish(arguments.name, arguments.run / "weights.safetensors", facts)
+    with atomic_path(CARDS / f"{arguments.name}.md") as temporary:
+        temporary.write_text(card(arguments.name, run, manifest, results), encoding="utf-8")
+    shutil.copyfile(arguments.run / "curve.png", CARDS / f"{arguments.name}-curve.png")
+
+
+if __name__ == "__main__":
+    main()
