@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sfm.allocator import keep_freed_memory
 from sfm.errors import InputError, WorkError
 from sfm.features import pretrained
 from sfm.features.network_descriptor import choose_device, multiplies_bfloat16
@@ -108,6 +109,7 @@ def train(
         If the loss is no longer finite, or the disk is full; the last checkpoint stays whole.
     """
     check(options)
+    keep_freed_memory()
     run = _Run(patches, folder, options, validation_scenes, init)
     resumed = run.resume()
     if resumed:

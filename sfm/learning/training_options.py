@@ -19,13 +19,13 @@ class TrainingOptions:
     steps: int = option(2500, "Number of batches.", minimum=1)
     batch_size: int = option(512, "Points in a batch, each with two patches.", minimum=2)
     scenes_per_batch: int = option(
-        8,
+        0,
         "Draw a batch from this many groups of points (a scene's real or synthetic views): fewer make the "
         "negatives harder, as in one photograph; 0 for all of them.",
         minimum=0,
     )
     relit: float = option(
-        0.5, "Share of the patches that are lit anew each time they are drawn.", minimum=0.0, maximum=1.0
+        0.0, "Share of the patches that are lit anew each time they are drawn.", minimum=0.0, maximum=1.0
     )
     learning_rate: float = option(5e-3, "Adam's step size after the warm-up.", minimum=0.0)
     warm_up: int = option(50, "Batches over which the step size rises; then it falls to 0.", minimum=0)
