@@ -72,7 +72,6 @@ class BatchSampler:
         ]
         return rng.permutation(np.concatenate(drawn))
 
-
     def _weights_of_batch(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """Return each group's share of one batch."""
         count = len(self._groups)
