@@ -3,34 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sfm.cli.console import Console, common_options
 from sfm.cli.options import command, options_from
+from sfm.cli.serving import open_browser, serving_options, until_interrupted
 from sfm.pipelines.stage_options import STAGE_OPTIONS
+
+if TYPE_CHECKING:
+    from sfm.pipelines.reconstruct import Reconstruction
 
 
 @command()
 @click.argument("images", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Output folder. Default: NAME-sfm.")
+@click.option(
+    "--live", is_flag=True, help="Show the growing map in the browser, and its report when it is finished."
+)
+@serving_options
 @options_from(*STAGE_OPTIONS)
 @common_options
-def reconstruct(console: Console, images: Path, out: Path | None, **values: Any) -> None:
+def reconstruct(
+    console: Console, images: Path, out: Path | None, live: bool, port: int, browser: bool, **values: Any
+) -> None:
     """Turn photographs into a sparse 3D map and the path the camera took.
 
     IMAGES is a folder of photographs (searched with its subfolders), a text file that lists them, or one
-    image. Finished work in the output folder is reused: after a stop, run the same command to go on.
+    image. Finished work in the output folder is reused: after a stop, run the same command to go on. With
+    --live the page is served on this machine only, from the first stage until Ctrl-C.
 
     \b
     sfm reconstruct photos/
     sfm reconstruct photos/ -o map --descriptor sift --intrinsics cameras.txt
+    sfm reconstruct photos/ --live
     """  # noqa: D301 - click reads \b as "do not rewrap"
     from sfm.pipelines.reconstruct import reconstruct as run
     from sfm.pipelines.stage_options import ReconstructOptions
 
-    result = run(images, out, ReconstructOptions.of(**values), console)
+    options = ReconstructOptions.of(**values)
+    if not live:
+        _tell(console, run(images, out, options, console))
+        return
+
+    from sfm.pipelines.report import report, title_of
+    from sfm.report.live import LivePage, LiveProgress
+    from sfm.report.server import LiveServer
+
+    page = LivePage(title_of(images.resolve()))
+    with LiveServer(page, port) as server, server.running():
+        console.say(f"{server.url} shows the map as it grows.")
+        open_browser(console, server.url, browser)
+        result = run(images, out, options, LiveProgress(console, page), page.show)
+        written = report(result.out, progress=console)
+        page.finish(written)
+        _tell(console, result)
+        until_interrupted(console, server.url, str(written))
+
+
+def _tell(console: Console, result: Reconstruction) -> None:
     largest = result.map
     console.table(
         "",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from sfm.images.photo_set import Photo, capture_order
 from sfm.mapping.colmap_io import from_reconstruction, read_map
 from sfm.mapping.colors import point_colors
 from sfm.mapping.database import MapDatabase, VerifiedPair
-from sfm.mapping.incremental import Model, run_mapper, set_colors, write_models
+from sfm.mapping.incremental import Model, Watch, run_mapper, set_colors, write_models
 from sfm.mapping.options import MappingOptions
 from sfm.mapping.sparse_map import SparseMap
 from sfm.mapping.strategy import Strategy, plan
@@ -33,6 +34,8 @@ MAPPING_VERSION = 2
 _RECORD = "mapping.json"
 # A map with a smaller share of what its view graph connects is worth another attempt.
 _ENOUGH = 0.8
+# Longer side of the pictures that give a map its colours while it grows.
+_COARSE_PX = 256
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def build_map(
     threshold_px: float,
     options: MappingOptions,
     progress: Progress = SILENT,
+    watch: Watch | None = None,
 ) -> MappingResult:
     """Map the verified pairs in the workspace's database.
 
@@ -107,6 +111,8 @@ def build_map(
         How to go about it.
     progress
         Hears of it.
+    watch
+        Is given the map now and then while it grows.
 
     Raises
     ------
@@ -138,6 +144,8 @@ def build_map(
     strategies = plan(reading, cameras, options, threshold_px)
     progress.say(_reading_told(reading, strategies[0]))
     outcomes: list[_Outcome] = []
+    by_name = {photo.name: photo for photo in photos}
+    watch = None if watch is None else _in_colors(watch, by_name)
     with MapDatabase(workspace.database) as database:
 
         def check(largest: SparseMap) -> SelfCheck:
@@ -148,7 +156,7 @@ def build_map(
         for i, strategy in enumerate(strategies):
             scratch = workspace.mapping / recipe.digest[:16] / str(i)
             with progress.stage("Map", len(photos)) as step:
-                models = run_mapper(workspace.database, scratch, strategy.settings, options.seed, step)
+                models = run_mapper(workspace.database, scratch, strategy.settings, options.seed, step, watch)
             if not models:
                 progress.say(f"Mapping {strategy.words}: no pair of images to start from.")
                 continue
@@ -162,7 +170,7 @@ def build_map(
             "No map: no pair of images has enough parallax to start from. Move sideways between photographs."
         )
     best = max(outcomes, key=lambda outcome: outcome.rank)
-    _color(best.models, {photo.name: photo for photo in photos})
+    _color(best.models, by_name)
     record = {
         "digest": recipe.digest,
         "options": dict(recipe.options),
@@ -209,15 +217,22 @@ def _gps(photo: Photo) -> tuple[float, float, float] | None:
 
 
 def _color(models: Sequence[Model], photos: Mapping[str, Photo]) -> None:
-    def load(name: str) -> NDArray[np.uint8] | None:
-        try:
-            return load_rgb(photos[name])
-        except InputError:
-            return None
-
     for model in models:
         sparse_map = from_reconstruction(model)
-        set_colors(model, sparse_map.point_ids, point_colors(sparse_map, load))
+        set_colors(model, sparse_map.point_ids, point_colors(sparse_map, lambda name: _pixels(photos[name])))
+
+
+def _in_colors(watch: Watch, photos: Mapping[str, Photo]) -> Watch:
+    """Return a watch that is given maps without colours; each photograph is read once, small."""
+    load = cache(lambda name: _pixels(photos[name], _COARSE_PX))
+    return lambda sparse_map: watch(replace(sparse_map, rgb=point_colors(sparse_map, load)))
+
+
+def _pixels(photo: Photo, max_size: int | None = None) -> NDArray[np.uint8] | None:
+    try:
+        return load_rgb(photo, max_size)
+    except InputError:
+        return None
 
 
 def _left_out(

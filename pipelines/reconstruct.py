@@ -19,6 +19,7 @@ from sfm.images.cameras import CameraAssignment, CameraOptions, assign_cameras
 from sfm.images.photo_set import PhotoSet, capture_order, read_photo_set
 from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.colmap_verifier import make_verifier
+from sfm.mapping.incremental import Watch
 from sfm.mapping.sparse_map import SparseMap
 from sfm.matching.pairs import select_pairs
 from sfm.pipelines.features import FeatureSet, extract_features
@@ -90,6 +91,7 @@ def reconstruct(
     out: Path | str | None = None,
     options: ReconstructOptions | None = None,
     progress: Progress = SILENT,
+    watch: Watch | None = None,
     **values: Any,
 ) -> Reconstruction:
     """Turn photographs into a sparse 3D map and the path the camera took.
@@ -105,6 +107,8 @@ def reconstruct(
         What is chosen for each stage.
     progress
         Hears of the work.
+    watch
+        Called with the map, a `SparseMap`, now and then while it grows.
     **values
         Options by their flat names instead of `options`, e.g. `descriptor="sift"`.
 
@@ -129,7 +133,7 @@ def reconstruct(
     descriptor = make_descriptor(options.description, options.detection.max_size)
     record = RunRecord(images, options)
     photographs = read_photographs(images, options.cameras, record, progress)
-    return map_photographs(photographs, Workspace(out), options, descriptor, record, progress)
+    return map_photographs(photographs, Workspace(out), options, descriptor, record, progress, watch)
 
 
 def read_photographs(
@@ -156,6 +160,7 @@ def map_photographs(
     descriptor: Descriptor,
     record: RunRecord,
     progress: Progress,
+    watch: Watch | None = None,
 ) -> Reconstruction:
     """Take photographs through all further stages, to the files that `reconstruct` promises.
 
@@ -165,7 +170,7 @@ def map_photographs(
     with workspace.lock():
         earlier = read_record(workspace.run_record)
         features, pair_set, mapping = _run_stages(
-            photo_set, cameras, options, descriptor, workspace, record, progress
+            photo_set, cameras, options, descriptor, workspace, record, progress, watch
         )
         with record.stage("write"):
             _write_products(mapping, features, workspace, progress)
@@ -185,6 +190,7 @@ def _run_stages(
     workspace: Workspace,
     record: RunRecord,
     progress: Progress,
+    watch: Watch | None,
 ) -> tuple[FeatureSet, PairSet, MappingResult]:
     detector = DogDetector(options.detection)
     with record.stage("features") as counts:
@@ -223,6 +229,7 @@ def _run_stages(
             options.verification.max_error_px,
             options.mapping,
             progress,
+            watch,
         )
         counts.update(reused=mapping.reused, models=len(mapping.models))
     return features, pair_set, mapping

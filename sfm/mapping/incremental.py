@@ -6,7 +6,8 @@ J. Schoenberger and J.-M. Frahm, "Structure-from-Motion Revisited", CVPR 2016.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,17 @@ from numpy.typing import NDArray
 
 from sfm.errors import InputError, WorkError
 from sfm.files import writing
-from sfm.mapping.colmap_io import read_reconstruction, write_binary
+from sfm.mapping.colmap_io import from_reconstruction, read_reconstruction, write_binary
+from sfm.mapping.sparse_map import SparseMap
 from sfm.progress import Step
 
 Model: TypeAlias = pycolmap.Reconstruction
+Watch: TypeAlias = Callable[[SparseMap], None]
 
 SNAPSHOT_IMAGES = 50  # a snapshot is kept whenever this many more images are registered
+_SNAPSHOTS_TO_WATCH = 60  # about so many over a run that somebody watches
+_SHARE_TO_WATCH = 0.1  # of the mapper's time may go into showing the map,
+_QUICK_S = 0.05  # if one look takes longer than this
 
 _POSE_ERROR = 3  # errors allowed while an image's pose is estimated, as COLMAP relates 12 px to 4
 
@@ -55,7 +61,14 @@ class MapperSettings:
     threads: int = -1
 
 
-def run_mapper(database: Path, scratch: Path, settings: MapperSettings, seed: int, step: Step) -> list[Model]:
+def run_mapper(
+    database: Path,
+    scratch: Path,
+    settings: MapperSettings,
+    seed: int,
+    step: Step,
+    watch: Watch | None = None,
+) -> list[Model]:
     """Build as many models as the database's verified pairs give, largest first.
 
     Parameters
@@ -71,6 +84,8 @@ def run_mapper(database: Path, scratch: Path, settings: MapperSettings, seed: in
         Of every random choice.
     step
         Hears of every registered image.
+    watch
+        Is given the growing map, without colours, as often as a tenth of the mapper's time allows.
 
     Returns
     -------
@@ -83,6 +98,11 @@ def run_mapper(database: Path, scratch: Path, settings: MapperSettings, seed: in
     with writing(scratch):
         options.snapshot_path.mkdir(parents=True, exist_ok=True)
     snapshot = _newest_snapshot(options.snapshot_path)
+    if watch is not None:
+        # pycolmap shows its model to nobody while it works, but for the snapshots.
+        with pycolmap.Database.open(database) as opened:
+            options.snapshot_frames_freq = max(1, opened.num_images() // _SNAPSHOTS_TO_WATCH)
+        step = _WatchedStep(step, options.snapshot_path, watch)
     try:
         if snapshot is None:
             models = _run(database, scratch, options, step)
@@ -133,6 +153,32 @@ def _run(
         next_image_callback=lambda: step.advance(1),
     )
     return list(models.values())
+
+
+class _WatchedStep:
+    """Hands the newest snapshot on whenever an image is registered, and removes older ones."""
+
+    def __init__(self, step: Step, snapshots: Path, watch: Watch) -> None:
+        self._step, self._snapshots, self._watch = step, snapshots, watch
+        self._shown: Path | None = None
+        self._rest_until = 0.0
+
+    def advance(self, count: int = 1, note: str | None = None) -> None:
+        self._step.advance(count, note)
+        start = time.monotonic()
+        if start < self._rest_until:
+            return
+        snapshot = _newest_snapshot(self._snapshots)
+        if snapshot is None or snapshot == self._shown:
+            return
+        self._shown = snapshot
+        for older in self._snapshots.iterdir():
+            if older.name < snapshot.name:
+                shutil.rmtree(older, ignore_errors=True)
+        self._watch(from_reconstruction(read_reconstruction(snapshot)))
+        now = time.monotonic()
+        if now - start > _QUICK_S:
+            self._rest_until = now + (now - start) * (1 / _SHARE_TO_WATCH - 1)
 
 
 def _newest_snapshot(folder: Path) -> Path | None:

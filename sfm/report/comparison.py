@@ -17,7 +17,7 @@ from sfm.report.content import GalleryPair
 Floats = NDArray[np.float64]
 
 # Three centres fix a similarity, but leave nothing to judge it by.
-_MIN_COMMON = 3
+MIN_COMMON = 3
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ def align_arms(content: ComparisonContent) -> CommonFrame | None:
     largest = max(with_map, key=lambda arm: len(_map_of(arm).images))
     poses = dict(content.truth) or _map_of(largest).poses
     # With ground truth and nobody in common with it, the frame would be empty.
-    if not any(len(poses.keys() & _map_of(arm).poses.keys()) >= _MIN_COMMON for arm in with_map):
+    if not any(len(poses.keys() & _map_of(arm).poses.keys()) >= MIN_COMMON for arm in with_map):
         poses = _map_of(largest).poses
     is_truth = bool(content.truth) and poses.keys() == dict(content.truth).keys()
     extent = _extent(poses)
@@ -252,10 +252,10 @@ def align_arms(content: ComparisonContent) -> CommonFrame | None:
     for arm in with_map:
         sparse_map = _map_of(arm)
         common = sorted(poses.keys() & sparse_map.poses.keys())
-        if len(common) < _MIN_COMMON:
+        if len(common) < MIN_COMMON:
             arms.append(AlignedArm(arm, sparse_map, False, {}))
             continue
-        moved = sparse_map.transformed(_similarity(sparse_map.poses, poses, common))
+        moved = sparse_map.transformed(similarity_of(sparse_map.poses, poses, common))
         centers = {name: pose.center for name, pose in moved.poses.items()}
         distances = {
             name: to_unit * float(np.linalg.norm(centers[name] - poses[name].center)) for name in common
@@ -269,8 +269,16 @@ def align_arms(content: ComparisonContent) -> CommonFrame | None:
     )
 
 
-def _similarity(source: Mapping[str, Pose], target: Mapping[str, Pose], common: Sequence[str]) -> Sim3:
-    """Return `target_from_source` that most cameras agree on, so that a few lost ones do not bend the rest."""
+def similarity_of(source: Mapping[str, Pose], target: Mapping[str, Pose], common: Sequence[str]) -> Sim3:
+    """Return `target_from_source` that most cameras agree on, so that a few lost ones do not bend the rest.
+
+    Parameters
+    ----------
+    source, target
+        Poses `cam_from_world` by image name.
+    common
+        The names, at least three, to go by.
+    """
     a = np.array([source[name].center for name in common])
     b = np.array([target[name].center for name in common])
     fit = align_points_robust(a, b)

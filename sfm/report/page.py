@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sfm.files import write_text
+from sfm.mapping.sparse_map import SparseMap
 from sfm.options import flag_of
 from sfm.report.content import ReportContent
 from sfm.report.figures import Histogram, angle_histogram, error_histogram, track_length_histogram
@@ -53,7 +54,7 @@ def render_report(content: ReportContent, *, max_points: int = MAX_SHOWN_POINTS)
         graph = ViewGraphDrawing(content.image_names, content.pairs, sparse_map.poses)
     return render_page(
         "report.html",
-        ("viewer.js", "controls.js", "report.js"),
+        ("viewer.js", "controls.js", "cameras.js", "report.js"),
         title=content.title,
         eyebrow=" · ".join(["Sparse map", *_made_by(content.run)]),
         numbers=_numbers(content),
@@ -80,17 +81,21 @@ def render_report(content: ReportContent, *, max_points: int = MAX_SHOWN_POINTS)
     )
 
 
-def render_page(template: str, scripts: Sequence[str], **values: Any) -> str:
+def render_page(
+    template: str, scripts: Sequence[str], *, asks_its_server: bool = False, **values: Any
+) -> str:
     """Render a template of this package with its style sheet and scripts inlined.
 
     The page's own content security policy names these by their hashes and forbids everything else, requests
-    to anywhere included.
+    to anywhere included, unless the page has to ask the server it comes from.
     """
     style, script = asset("page.css"), "\n".join(asset(name) for name in scripts)
     policy = (
         f"default-src 'none'; img-src data:; style-src {_hash_source(style)}; script-src {_hash_source(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
+    if asks_its_server:
+        policy += "; connect-src 'self'"
     return (
         _templates()
         .get_template(template)
@@ -131,15 +136,19 @@ def _hash_source(text: str) -> Markup:
     return Markup(f"'sha256-{digest}'")
 
 
-def _numbers(content: ReportContent) -> list[Number]:
-    sparse_map, total = content.sparse_map, len(content.image_names)
-    accepted = sum(pair.accepted for pair in content.pairs)
-    numbers = [
+def map_numbers(sparse_map: SparseMap, total: int) -> list[Number]:
+    """Return the numbers of a map of `total` images that stand above everything else."""
+    return [
         (f"{len(sparse_map.images):,}", f"of {total:,}", "images in the map"),
         (f"{len(sparse_map.xyz):,}", "", "points"),
         (f"{sparse_map.mean_track_length:.2f}", "", "images see a point"),
         (f"{sparse_map.mean_error_px:.2f}", "px", "reprojection error"),
     ]
+
+
+def _numbers(content: ReportContent) -> list[Number]:
+    numbers = map_numbers(content.sparse_map, len(content.image_names))
+    accepted = sum(pair.accepted for pair in content.pairs)
     if content.pairs:
         numbers.append((f"{accepted:,}", f"of {len(content.pairs):,}", "pairs verified"))
     return numbers

@@ -1,23 +1,27 @@
-"""One page, served to this machine only."""
+"""Pages served to this machine only: a finished report, or a map while it grows."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from sfm.errors import InputError
+from sfm.report.live import LivePage, state_json
 
 HOST = "127.0.0.1"
+_HTML, _JSON = "text/html; charset=utf-8", "application/json"
 
 
-class PageServer(ThreadingHTTPServer):
-    """Serves one HTML file at `/`, read anew at each request, and nothing else.
+class LocalServer(ThreadingHTTPServer):
+    """Answers this machine only, by what `answer` says.
 
     Parameters
     ----------
-    page
-        The file.
     port
         Where to listen on this machine; 0 for any free port.
 
@@ -27,8 +31,9 @@ class PageServer(ThreadingHTTPServer):
         If the port is taken or not allowed.
     """
 
-    def __init__(self, page: Path, port: int = 0) -> None:
-        self.page = page
+    daemon_threads = True
+
+    def __init__(self, port: int = 0) -> None:
         try:
             super().__init__((HOST, port), _Handler)
         except OSError as error:
@@ -39,9 +44,75 @@ class PageServer(ThreadingHTTPServer):
         """Where the page is."""
         return f"http://{HOST}:{self.server_address[1]}/"
 
+    def answer(self, path: str, query: str) -> tuple[str, bytes] | None:
+        """Return content type and content of what lies at `path`; None if there is no such thing."""
+        raise NotImplementedError
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Answer in a thread of its own until the block ends."""
+        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.shutdown()
+            thread.join()
+
+
+class PageServer(LocalServer):
+    """Serves one HTML file at `/`, read anew at each request, and nothing else.
+
+    Parameters
+    ----------
+    page
+        The file.
+    port
+        See `LocalServer`.
+    """
+
+    def __init__(self, page: Path, port: int = 0) -> None:
+        self.page = page
+        super().__init__(port)
+
+    def answer(self, path: str, query: str) -> tuple[str, bytes] | None:
+        """Return the page."""
+        try:
+            return (_HTML, self.page.read_bytes()) if path == "/" else None
+        except OSError:
+            return None
+
+
+class LiveServer(LocalServer):
+    """Serves the page of a run under way at `/`, and its state at `/state`, which the page polls.
+
+    Parameters
+    ----------
+    page
+        The page.
+    port
+        See `LocalServer`.
+    """
+
+    def __init__(self, page: LivePage, port: int = 0) -> None:
+        self.page = page
+        super().__init__(port)
+
+    def answer(self, path: str, query: str) -> tuple[str, bytes] | None:
+        """Return the page or its state."""
+        try:
+            if path == "/":
+                return _HTML, self.page.html().encode()
+        except OSError:
+            return None
+        if path == "/state":
+            seen = parse_qs(query).get("seen", ["0"])[0]
+            return _JSON, state_json(self.page, int(seen) if seen.isdecimal() else 0)
+        return None
+
 
 class _Handler(BaseHTTPRequestHandler):
-    server: PageServer
+    server: LocalServer
 
     def do_GET(self) -> None:
         self._answer(with_body=True)
@@ -50,21 +121,21 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(with_body=False)
 
     def _answer(self, with_body: bool) -> None:
-        if self.path.partition("?")[0] != "/":
+        path, _, query = self.path.partition("?")
+        found = self.server.answer(path, query)
+        if found is None:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        try:
-            body = self.server.page.read_bytes()
-        except OSError:
-            self.send_error(HTTPStatus.NOT_FOUND, "The report is gone")
-            return
+        content_type, body = found
         self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         if with_body:
-            self.wfile.write(body)
+            # A page that was closed in the meantime is no fault.
+            with suppress(ConnectionError):
+                self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Stay silent: the terminal belongs to the command."""

@@ -1,11 +1,12 @@
 import json
 import sqlite3
+import time
 
 import pycolmap
 import pytest
 
 from sfm.errors import WorkError
-from sfm.mapping.colmap_io import read_map, to_reconstruction
+from sfm.mapping.colmap_io import from_reconstruction, read_map, to_reconstruction
 from sfm.mapping.incremental import MapperSettings, run_mapper, write_models
 
 from .mapper_contract import MapperContract, Steps
@@ -68,3 +69,43 @@ def test_the_mapper_reads_and_does_not_write_the_database(tmp_path):
     run_mapper(tmp_path / "database.db", tmp_path / "scratch", MapperSettings(threads=1), 0, Steps())
     with sqlite3.connect(tmp_path / "database.db") as connection:
         assert list(connection.iterdump()) == before
+
+
+class Watcher:
+    def __init__(self, snapshots):
+        self.snapshots, self.seen, self.kept = snapshots, [], []
+
+    def __call__(self, sparse_map):
+        self.seen.append(sparse_map)
+        self.kept.append(len(list(self.snapshots.iterdir())))
+
+
+def test_whoever_watches_sees_the_map_grow(tmp_path):
+    truth, step = along_a_wall([f"{i:02d}.jpg" for i in range(8)]), Steps()
+    write_database(tmp_path / "database.db", truth)
+    watcher = Watcher(tmp_path / "scratch" / "snapshots")
+    (model,) = run_mapper(
+        tmp_path / "database.db", tmp_path / "scratch", MapperSettings(threads=1), 0, step, watcher
+    )
+    sizes = [len(sparse_map.images) for sparse_map in watcher.seen]
+    assert len(sizes) >= 2
+    assert sizes == sorted(sizes)
+    assert sizes[0] < 8
+    assert all(len(sparse_map.xyz) > 20 for sparse_map in watcher.seen)
+    assert set(watcher.kept) == {1}, "older snapshots are removed"
+    assert step.done == 8
+    # Watching changes nothing.
+    (alone,) = run_mapper(tmp_path / "database.db", tmp_path / "again", MapperSettings(threads=1), 0, Steps())
+    assert_same_map(from_reconstruction(model), from_reconstruction(alone))
+
+
+def test_watching_takes_a_small_share_of_the_time(tmp_path):
+    write_database(tmp_path / "database.db", along_a_wall([f"{i:02d}.jpg" for i in range(8)]))
+    seen = []
+
+    def slow(sparse_map):
+        seen.append(sparse_map)
+        time.sleep(1)
+
+    run_mapper(tmp_path / "database.db", tmp_path / "scratch", MapperSettings(threads=1), 0, Steps(), slow)
+    assert len(seen) == 1, "a second look would come after nine more seconds"

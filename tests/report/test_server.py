@@ -1,3 +1,4 @@
+import json
 import threading
 import urllib.error
 import urllib.request
@@ -5,7 +6,10 @@ import urllib.request
 import pytest
 
 from sfm.errors import InputError
-from sfm.report.server import PageServer
+from sfm.report.live import LivePage
+from sfm.report.server import LiveServer, PageServer
+
+from .maps import walk_map
 
 
 @pytest.fixture
@@ -54,3 +58,23 @@ def test_only_this_machine_is_listened_to(served):
 def test_a_port_that_is_taken(served):
     with pytest.raises(InputError, match=r"Port \d+ cannot be used"):
         PageServer(served[1], served[0].server_address[1])
+
+
+def test_a_run_under_way_is_served_with_its_state(tmp_path):
+    page = LivePage("A walk")
+    page.show(walk_map(3, 40))
+    with LiveServer(page) as server, server.running():
+        kind, html = get(server.url)
+        assert kind == "text/html; charset=utf-8"
+        assert "A walk" in html
+        for query, comes in (("", True), ("?seen=0", True), ("?seen=1", False), ("?seen=x", True)):
+            kind, state = get(f"{server.url}state{query}")
+            assert kind == "application/json"
+            assert ("scene" in json.loads(state)) == comes
+        with pytest.raises(urllib.error.HTTPError):
+            get(f"{server.url}report.html")
+        page.finish(tmp_path / "gone.html")
+        with pytest.raises(urllib.error.HTTPError):
+            get(server.url)
+    with pytest.raises(urllib.error.URLError):
+        get(server.url)

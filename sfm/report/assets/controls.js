@@ -44,7 +44,7 @@ function openStage(stage, scene) {
     const index = viewer.hovered;
     tip.hidden = index < 0;
     if (index < 0) return;
-    const camera = scene.cameras[index];
+    const camera = viewer.scene.cameras[index];
     tip.replaceChildren(element("strong", "", camera.name), ` ${count(camera.observations)} points`);
     const at = viewer.onCanvas(camera.center);
     tip.hidden = at === null;
@@ -68,6 +68,7 @@ function bindToolbar(viewers) {
       }
     };
     choice.addEventListener("change", apply);
+    for (const viewer of viewers) viewer.events.addEventListener("scene", apply);
     apply();
   }
   const size = document.getElementById("point-size");

@@ -116,7 +116,6 @@ class MapViewer {
   // `canvas` shows `scene`, made by scene.py. Events: `select` and `hover` with detail.index (-1: none), `view`.
   constructor(canvas, scene) {
     this.canvas = canvas;
-    this.scene = scene;
     this.events = new EventTarget();
     this.coloring = "photo";
     this.pointSize = 1;
@@ -126,13 +125,24 @@ class MapViewer {
     this.hovered = -1;
     this.movingCount = Infinity;
     this.frameMs = 0;
+    this.viewIsChosen = false;
     this.gl = canvas.getContext("webgl2", { antialias: true, powerPreference: "high-performance" });
     if (!this.gl) throw new Error("WebGL 2 is not available");
-    this.up = vec.unit(scene.up);
-    // Two horizontal axes to count the turn from.
-    const helper = Math.abs(this.up[0]) < 0.9 ? [1, 0, 0] : [0, 1, 0];
-    this.east = vec.unit(vec.cross(this.up, helper));
-    this.north = vec.cross(this.up, this.east);
+    this.readScene(scene);
+    this.prepare();
+    this.resetView();
+    this.listen();
+  }
+
+  readScene(scene) {
+    this.scene = scene;
+    if (!this.viewIsChosen) {
+      this.up = vec.unit(scene.up);
+      // Two horizontal axes to count the turn from.
+      const helper = Math.abs(this.up[0]) < 0.9 ? [1, 0, 0] : [0, 1, 0];
+      this.east = vec.unit(vec.cross(this.up, helper));
+      this.north = vec.cross(this.up, this.east);
+    }
     this.points = {
       count: scene.points.shown,
       position: decode(scene.points.xyz, Float32Array),
@@ -146,12 +156,25 @@ class MapViewer {
     this.seenRows = decode(scene.seen.rows, Uint32Array);
     this.seenStart = [0];
     for (const count of scene.seen.counts) this.seenStart.push(this.seenStart.at(-1) + count);
-    this.prepare();
-    this.resetView();
-    this.listen();
   }
 
   // -- what is shown -------------------------------------------------------------------------------------
+
+  // Takes a later state of the same map. A view that somebody has chosen stays, and so does the chosen camera.
+  setScene(scene) {
+    const moved = vec.sub(this.scene.origin, scene.origin);
+    const chosen = this.scene.cameras[this.selected]?.name;
+    this.selected = this.hovered = -1;
+    this.dimmed = false;
+    this.readScene(scene);
+    this.uploadPoints();
+    this.updateLines();
+    if (this.viewIsChosen) this.target = vec.add(this.target, moved);
+    else this.resetView();
+    this.select(scene.cameras.findIndex((camera) => camera.name === chosen));
+    this.redraw();
+    this.events.dispatchEvent(new Event("scene"));
+  }
 
   setColoring(coloring) {
     this.coloring = coloring;
@@ -208,6 +231,7 @@ class MapViewer {
   }
 
   resetView() {
+    this.viewIsChosen = false;
     const aspect = this.canvas.clientWidth / Math.max(this.canvas.clientHeight, 1);
     const fitting = this.scene.views.filter((view) => view.aspect <= aspect);
     const chosen = fitting.length ? fitting.at(-1) : this.scene.views[0];
@@ -272,12 +296,14 @@ class MapViewer {
   }
 
   orbit(dx, dy) {
+    this.viewIsChosen = true;
     this.yaw -= dx * 0.006;
     this.pitch = Math.max(-MAX_PITCH, Math.min(MAX_PITCH, this.pitch + dy * 0.006));
     this.viewMoved();
   }
 
   pan(dx, dy) {
+    this.viewIsChosen = true;
     const { right, above } = this.axes();
     const unit = (2 * this.distance * this.tangent) / this.canvas.clientHeight;
     this.target = vec.add(this.target, vec.add(vec.scale(right, -dx * unit), vec.scale(above, dy * unit)));
@@ -286,6 +312,7 @@ class MapViewer {
 
   // Zoom by `factor`; what is under the place (x, y) of the canvas stays there.
   zoom(factor, x = this.canvas.clientWidth / 2, y = this.canvas.clientHeight / 2) {
+    this.viewIsChosen = true;
     const { right, above } = this.axes();
     const unit = (2 * this.distance * this.tangent) / this.canvas.clientHeight;
     const shift = vec.add(
@@ -360,23 +387,6 @@ class MapViewer {
     const gl = this.gl;
     this.pointProgram = link(gl, POINT_VERTEX, POINT_FRAGMENT);
     this.lineProgram = link(gl, LINE_VERTEX, LINE_FRAGMENT);
-    this.pointArray = gl.createVertexArray();
-    gl.bindVertexArray(this.pointArray);
-    const attribute = (name, data, size, type, normalized) => {
-      const buffer = gl.createBuffer();
-      gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
-      gl.bufferData(gl.ARRAY_BUFFER, data, gl.STATIC_DRAW);
-      const location = gl.getAttribLocation(this.pointProgram, name);
-      gl.enableVertexAttribArray(location);
-      gl.vertexAttribPointer(location, size, type, normalized, 0, 0);
-      return buffer;
-    };
-    attribute("position", this.points.position, 3, gl.FLOAT, false);
-    attribute("rgb", this.points.rgb, 3, gl.UNSIGNED_BYTE, true);
-    attribute("track", this.points.track, 1, gl.UNSIGNED_BYTE, false);
-    attribute("error", this.points.error, 1, gl.UNSIGNED_BYTE, false);
-    this.seenBuffer = attribute("seen", this.points.seen, 1, gl.UNSIGNED_BYTE, false);
-
     this.lineArray = gl.createVertexArray();
     gl.bindVertexArray(this.lineArray);
     this.lineBuffer = gl.createBuffer();
@@ -390,7 +400,35 @@ class MapViewer {
       offset += size;
     }
     gl.bindVertexArray(null);
+    this.pointBuffers = [];
+    this.uploadPoints();
     this.updateLines();
+  }
+
+  uploadPoints() {
+    const gl = this.gl;
+    if (this.pointBuffers.length) gl.deleteVertexArray(this.pointArray);
+    this.pointBuffers.forEach((buffer) => gl.deleteBuffer(buffer));
+    this.pointArray = gl.createVertexArray();
+    gl.bindVertexArray(this.pointArray);
+    const attribute = (name, data, size, type, normalized) => {
+      const buffer = gl.createBuffer();
+      gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+      gl.bufferData(gl.ARRAY_BUFFER, data, gl.STATIC_DRAW);
+      const location = gl.getAttribLocation(this.pointProgram, name);
+      gl.enableVertexAttribArray(location);
+      gl.vertexAttribPointer(location, size, type, normalized, 0, 0);
+      return buffer;
+    };
+    this.seenBuffer = attribute("seen", this.points.seen, 1, gl.UNSIGNED_BYTE, false);
+    this.pointBuffers = [
+      attribute("position", this.points.position, 3, gl.FLOAT, false),
+      attribute("rgb", this.points.rgb, 3, gl.UNSIGNED_BYTE, true),
+      attribute("track", this.points.track, 1, gl.UNSIGNED_BYTE, false),
+      attribute("error", this.points.error, 1, gl.UNSIGNED_BYTE, false),
+      this.seenBuffer,
+    ];
+    gl.bindVertexArray(null);
   }
 
   updateLines() {
