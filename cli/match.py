@@ -9,6 +9,7 @@ import click
 
 from sfm.cli.console import Console, common_options
 from sfm.cli.options import command, options_from
+from sfm.errors import InputError
 from sfm.features.choice import DescriptionOptions
 from sfm.features.detectors import DetectionOptions
 from sfm.geometry.two_view import VerificationOptions
@@ -28,26 +29,64 @@ from sfm.options import from_mapping
     show_default=True,
     help="Picture of the matches: verified green, rejected red.",
 )
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Also write a page beside the picture: what descriptors see, and find nearest.",
+)
+@click.option(
+    "--descriptors",
+    metavar="NAME[=FILE],...",
+    help="With --explain: what to compare. Default: sift, and all whose weights ship.",
+)
+@click.option(
+    "--points",
+    type=click.IntRange(1, 100),
+    default=8,
+    show_default=True,
+    help="With --explain: how many keypoints to show.",
+)
 @options_from(CameraOptions, DetectionOptions, DescriptionOptions, MatchingOptions, VerificationOptions)
 @common_options
-def match(console: Console, image1: Path, image2: Path, out: Path, **values: Any) -> None:
+def match(
+    console: Console,
+    image1: Path,
+    image2: Path,
+    out: Path,
+    explain: bool,
+    descriptors: str | None,
+    points: int,
+    **values: Any,
+) -> None:
     """Match two photographs: verified matches, relative pose, a picture.
 
     The rotation is the angle by which the camera turned from A to B. The direction is the unit vector from
     the camera of A to that of B: x right, y down, z ahead, as A sees it.
-    """
-    from sfm.pipelines.match import match as run
 
-    result = run(
-        image1,
-        image2,
-        out,
-        from_mapping(DetectionOptions, values),
-        from_mapping(DescriptionOptions, values),
-        from_mapping(MatchingOptions, values),
-        from_mapping(VerificationOptions, values),
-        from_mapping(CameraOptions, values),
-    )
+    \b
+    sfm match a.jpg b.jpg
+    sfm match a.jpg b.jpg --explain --descriptors sift,sosnet
+    """  # noqa: D301 - click wants the backspace itself
+    if descriptors is not None and not explain:
+        raise InputError("--descriptors needs --explain; to match by another descriptor, use --descriptor.")
+    from sfm.features.choice import make_descriptor
+    from sfm.mapping.colmap_verifier import make_verifier
+    from sfm.pipelines.explain import explain_pair, make_descriptors
+    from sfm.pipelines.match import match_pair, read_pair
+
+    detection, description = from_mapping(DetectionOptions, values), from_mapping(DescriptionOptions, values)
+    matching = from_mapping(MatchingOptions, values)
+    verifier = make_verifier(from_mapping(VerificationOptions, values))
+    descriptor = make_descriptor(description, detection.max_size)
+    names = None if descriptors is None else [text for text in descriptors.split(",") if text.strip()]
+    compared = make_descriptors(names, description, detection) if explain else []
+    pair = read_pair(image1, image2, detection, from_mapping(CameraOptions, values))
+    result = match_pair(pair, out, descriptor, matching, verifier)
+    page = None
+    if explain:
+        page = explain_pair(
+            pair, out.with_suffix(".html"), compared, points, matching, verifier, description.patch_scale
+        )
     geometry, direction = result.geometry, result.translation_direction
     angle = result.rotation_deg
     told_direction = None if direction is None else " ".join(f"{x:+.3f}" for x in direction)
@@ -62,6 +101,7 @@ def match(console: Console, image1: Path, image2: Path, out: Path, **values: Any
             ("rotation (deg)", "unknown" if angle is None else f"{angle:.3f}"),
             ("direction (right, down, ahead)", told_direction or "unknown"),
             ("picture", str(result.picture)),
+            *([("explained in", str(page))] if page else []),
         ],
     )
     if geometry.kind != "degenerate" and not result.verified.beyond_chance:
@@ -78,5 +118,6 @@ def match(console: Console, image1: Path, image2: Path, out: Path, **values: Any
             "translation_direction": direction,
             "rotation_matrix": None if pose is None else pose.rotation,
             "picture": result.picture,
+            "page": page,
         }
     )

@@ -11,7 +11,6 @@ from typing import Any
 
 from sfm.errors import InputError, SfmError, WorkError
 from sfm.evaluation.trajectory import Trajectory
-from sfm.features.choice import DESCRIPTORS, make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DogDetector
 from sfm.files import write_json, write_text
@@ -20,6 +19,7 @@ from sfm.mapping.database import VerifiedPair
 from sfm.mapping.sparse_map import SparseMap
 from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers, run_numbers
 from sfm.pipelines.comparison_table import Table, number_or_none, table_csv, table_json
+from sfm.pipelines.contenders import Contender, default_descriptors, parse_contenders
 from sfm.pipelines.evaluate import read_truth
 from sfm.pipelines.features import detect_keypoints
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
@@ -47,14 +47,6 @@ from sfm.workspace import Workspace
 
 # Added to inliers before they are compared by ratio: below it, twice as many say little.
 _FEW_INLIERS = 15
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A descriptor that takes part, with its own weights or those that ship."""
-
-    descriptor: str
-    weights: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -165,8 +157,8 @@ def compare(
     if repeat < 1:
         raise InputError(f"--repeat {repeat}: the smallest value is 1.")
     refuse_output_among_images(images, out)
-    choices = {contender.descriptor: _options_of(contender, options) for contender in contenders}
-    made, failures = _make_descriptors(choices, progress)
+    choices = {c.descriptor: replace(options, description=c.options(options.description)) for c in contenders}
+    made, failures = _make_descriptors(contenders, options, progress)
 
     record = RunRecord(images, options)
     photographs = read_photographs(images, options.cameras, record, progress)
@@ -209,63 +201,22 @@ def compare(
     return Comparison(out, runs, {name: failures.get(name, "") for name in runs}, table, record.data)
 
 
-def default_descriptors() -> tuple[str, ...]:
-    """Return SIFT and those of triplet and SOSNet whose weights ship."""
-    from sfm.features.pretrained import available
-
-    return ("sift", *(name for name in ("triplet", "sosnet") if name in available()))
-
-
-def parse_contenders(texts: Sequence[str]) -> list[Contender]:
-    """Read `NAME` and `NAME=FILE`.
-
-    Raises `InputError` for a descriptor that is unknown or named twice, and where there is none.
-    """
-    contenders: list[Contender] = []
-    for text in texts:
-        name, given, file = (part.strip() for part in text.partition("="))
-        if name not in DESCRIPTORS:
-            raise InputError(f"--descriptors {name or text}: choose from {', '.join(DESCRIPTORS)}.")
-        if given and not file:
-            raise InputError(f"--descriptors {text}: name the file of the weights, {name}=FILE.")
-        if given and name == "sift":
-            raise InputError(f"--descriptors {text}: only networks have weights. Write sift alone.")
-        if any(name == other.descriptor for other in contenders):
-            raise InputError(f"--descriptors names {name} twice: each descriptor takes part once.")
-        contenders.append(Contender(name, Path(file) if file else None))
-    if not contenders:
-        raise InputError(f"--descriptors names none: choose from {', '.join(DESCRIPTORS)}.")
-    return contenders
-
-
-def _options_of(contender: Contender, options: ReconstructOptions) -> ReconstructOptions:
-    description = replace(options.description, descriptor=contender.descriptor, weights=contender.weights)
-    if contender.descriptor == "sift":
-        description = replace(description, device="auto")  # the choice is about networks
-    return replace(options, description=description)
-
-
 def _make_descriptors(
-    choices: Mapping[str, ReconstructOptions], progress: Progress
+    contenders: Sequence[Contender], options: ReconstructOptions, progress: Progress
 ) -> tuple[dict[str, Descriptor], dict[str, str]]:
     """Return the descriptors by name, and why others cannot take part; known before the work begins."""
     made: dict[str, Descriptor] = {}
     failed: dict[str, InputError] = {}
-    for name, options in choices.items():
+    for contender in contenders:
         try:
-            made[name] = make_descriptor(options.description, options.detection.max_size)
+            made[contender.descriptor] = contender.make(options.description, options.detection.max_size)
         except InputError as error:
-            failed[name] = error
+            failed[contender.descriptor] = error
     if not made:
         raise next(iter(failed.values()))
-    # `sfm compare` takes weights elsewhere than the other commands.
-    failures = {
-        name: str(error).replace("with --weights", f"with --descriptors {name}=FILE")
-        for name, error in failed.items()
-    }
-    for name, failure in failures.items():
-        progress.warn(f"{name} does not take part. {failure}")
-    return made, failures
+    for name, why in failed.items():
+        progress.warn(f"{name} does not take part. {why}")
+    return made, {name: str(why) for name, why in failed.items()}
 
 
 def _truth(path: Path | str, photo_set: PhotoSet, progress: Progress) -> Trajectory:

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from sfm.errors import InputError
 from sfm.features.choice import DescriptionOptions, default_ratio, make_descriptor
+from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions, DogDetector
+from sfm.features.keypoints import Keypoints
 from sfm.files import write_image
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import rotation_angle_deg
-from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions
+from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions, Verifier
 from sfm.images.cameras import CameraOptions, assign_cameras
 from sfm.images.decode import load_gray, load_rgb
 from sfm.images.gray import GrayImage
@@ -99,26 +101,84 @@ def match(
         If a photograph or an option cannot be used.
     """
     detection, description = detection or DetectionOptions(), description or DescriptionOptions()
-    matching, verification = matching or MatchingOptions(), verification or VerificationOptions()
-    cameras = cameras or CameraOptions()
-    verifier = make_verifier(verification)
-    photos = [_read_one(Path(path)) for path in (image1, image2)]
-    intrinsics = None if cameras.intrinsics is None else read_cameras_txt(cameras.intrinsics)
-    cams = [_camera(photo, cameras, intrinsics) for photo in photos]
+    pair = read_pair(image1, image2, detection, cameras or CameraOptions())
     descriptor = make_descriptor(description, detection.max_size)
-    views = []
-    for photo, camera in zip(photos, cams, strict=True):
-        image = _load(photo, detection.max_size)
-        keypoints = DogDetector(detection).detect(image)
-        views.append(DescribedView(keypoints, descriptor.describe(image, keypoints), camera))
-    ratio = default_ratio(descriptor.name) if matching.ratio is None else matching.ratio
-    found = match_views(views[0], views[1], verifier, ratio, matching.guided)
+    return match_pair(
+        pair,
+        picture,
+        descriptor,
+        matching or MatchingOptions(),
+        make_verifier(verification or VerificationOptions()),
+    )
+
+
+@dataclass(frozen=True)
+class PhotoPair:
+    """Two photographs with their keypoints: what is the same for every descriptor.
+
+    Attributes
+    ----------
+    photos
+        The photographs.
+    cameras
+        Their intrinsics.
+    images
+        Their pixels, as looked at.
+    keypoints
+        Their keypoints.
+    """
+
+    photos: tuple[Photo, Photo]
+    cameras: tuple[Camera, Camera]
+    images: tuple[GrayImage, GrayImage]
+    keypoints: tuple[Keypoints, Keypoints]
+
+    def described_by(self, descriptor: Descriptor) -> tuple[DescribedView, DescribedView]:
+        """Describe the keypoints of both."""
+        first, second = (
+            DescribedView(keypoints, descriptor.describe(image, keypoints), camera)
+            for keypoints, image, camera in zip(self.keypoints, self.images, self.cameras, strict=True)
+        )
+        return first, second
+
+
+def read_pair(
+    image1: Path | str, image2: Path | str, detection: DetectionOptions, cameras: CameraOptions
+) -> PhotoPair:
+    """Read two photographs and detect their keypoints; parameters and errors are those of `match`."""
+    first, second = (_read_one(Path(path)) for path in (image1, image2))
+    intrinsics = None if cameras.intrinsics is None else read_cameras_txt(cameras.intrinsics)
+    images = _load(first, detection.max_size), _load(second, detection.max_size)
+    detector = DogDetector(detection)
+    return PhotoPair(
+        (first, second),
+        (_camera(first, cameras, intrinsics), _camera(second, cameras, intrinsics)),
+        images,
+        (detector.detect(images[0]), detector.detect(images[1])),
+    )
+
+
+def match_pair(
+    pair: PhotoPair,
+    picture: Path | str,
+    descriptor: Descriptor,
+    matching: MatchingOptions,
+    verifier: Verifier,
+) -> MatchResult:
+    """Match a pair by one descriptor, verify the matches and draw them; see `match`."""
+    views = pair.described_by(descriptor)
+    found = match_views(*views, verifier, ratio_of(matching, descriptor), matching.guided)
     xy1, xy2 = (view.keypoints.xy[found.index[:, i]] for i, view in enumerate(views))
     verified = np.isin(np.arange(len(found.index)), found.geometry.inliers)
-    drawn = draw_matches(load_rgb(photos[0]), load_rgb(photos[1]), xy1, xy2, verified)
+    drawn = draw_matches(load_rgb(pair.photos[0]), load_rgb(pair.photos[1]), xy1, xy2, verified)
     write_image(Path(picture), drawn)
     counts = len(views[0].keypoints), len(views[1].keypoints)
     return MatchResult(counts, xy1, xy2, found, Path(picture))
+
+
+def ratio_of(matching: MatchingOptions, descriptor: Descriptor) -> float:
+    """Return the ratio test that was chosen, or the one that suits the descriptor."""
+    return default_ratio(descriptor.name) if matching.ratio is None else matching.ratio
 
 
 def _read_one(path: Path) -> Photo:

@@ -61,8 +61,8 @@ class MatchFigure:
 
 def match_figure(pair: GalleryPair) -> MatchFigure:
     """Prepare the drawing of a pair."""
-    size1, xy1 = _upright_xy(pair.xy1, pair.size1, pair.orientation1)
-    size2, xy2 = _upright_xy(pair.xy2, pair.size2, pair.orientation2)
+    size1, xy1 = upright_xy(pair.xy1, pair.size1, pair.orientation1)
+    size2, xy2 = upright_xy(pair.xy2, pair.size2, pair.orientation2)
     height1, height2 = (_IMAGE_WIDTH * h / w for w, h in (size1, size2))
     offset = _IMAGE_WIDTH + _GAP
     # Pixel centres are whole numbers: the image's left edge is at -0.5.
@@ -90,7 +90,7 @@ def jpeg_data_uri(rgb: NDArray[np.uint8], quality: int = _JPEG_QUALITY) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
 
-def _upright_xy(
+def upright_xy(
     xy: NDArray[np.floating], size: tuple[int, int], orientation: int
 ) -> tuple[tuple[int, int], NDArray[np.float64]]:
     """Move pixels as `sfm.images.decode.upright` moves the image; also the size it has then."""

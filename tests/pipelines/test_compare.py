@@ -14,8 +14,10 @@ from sfm.evaluation.trajectory import Trajectory
 from sfm.features import pretrained
 from sfm.mapping.colmap_io import write_map
 from sfm.pipelines import compare as module
-from sfm.pipelines.compare import Contender, compare, default_descriptors, parse_contenders
+from sfm.pipelines import contenders
+from sfm.pipelines.compare import compare
 from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers, run_numbers
+from sfm.pipelines.contenders import Contender, default_descriptors, parse_contenders
 from sfm.pipelines.reconstruct import Reconstruction
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.workspace import Workspace
@@ -138,7 +140,7 @@ class Maps:
         self.orders, self.asked = {}, []
         monkeypatch.setattr(module, "map_photographs", self)
         monkeypatch.setattr(
-            module, "make_descriptor", lambda options, _: SimpleNamespace(name=options.descriptor)
+            contenders, "make_descriptor", lambda options, _: SimpleNamespace(name=options.descriptor)
         )
 
     def __call__(self, photographs, workspace, options, descriptor, record, progress):
