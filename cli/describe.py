@@ -11,13 +11,14 @@ from sfm.cli.console import Console, common_options
 from sfm.cli.options import command, options_from
 from sfm.features.choice import DescriptionOptions
 from sfm.features.detectors import DetectionOptions
+from sfm.images.options import PhotoOptions
 from sfm.options import from_mapping
 
 
 @command()
 @click.argument("images", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Output folder. Default: NAME-sfm.")
-@options_from(DetectionOptions, DescriptionOptions)
+@options_from(PhotoOptions, DetectionOptions, DescriptionOptions)
 @common_options
 def describe(console: Console, images: Path, out: Path | None, **values: Any) -> None:
     """Find and describe the keypoints of photographs, and stop there.
@@ -33,6 +34,7 @@ def describe(console: Console, images: Path, out: Path | None, **values: Any) ->
         from_mapping(DetectionOptions, values),
         from_mapping(DescriptionOptions, values),
         console,
+        from_mapping(PhotoOptions, values),
     )
     made = sum(image.described for image in result.features.images)
     console.print(

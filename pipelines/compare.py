@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from sfm.errors import InputError, SfmError, WorkError
+from sfm.evaluation.gps import MIN_POSITIONS
 from sfm.evaluation.trajectory import Trajectory
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DogDetector
 from sfm.files import write_json, write_text
-from sfm.images.photo_set import PhotoSet
+from sfm.images.photo_set import PhotoSet, gps_positions
 from sfm.mapping.database import VerifiedPair
 from sfm.mapping.sparse_map import SparseMap
 from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers, run_numbers
@@ -161,7 +162,7 @@ def compare(
     made, failures = _make_descriptors(contenders, options, progress)
 
     record = RunRecord(images, options)
-    photographs = read_photographs(images, options.cameras, record, progress)
+    photographs = read_photographs(images, options, record, progress)
     truth = _truth(ground_truth, photographs.photo_set, progress) if ground_truth is not None else None
     workspace = Workspace(out)
     runs: dict[str, list[ArmRun]] = {name: [] for name in choices}
@@ -281,7 +282,8 @@ def _map(
         if isinstance(error.__cause__, OSError):
             raise  # a full or broken disk: the others would fail as well
         progress.warn(f"{descriptor.name}, seed {seed}: {error}")
-        numbers = no_map_numbers(truth) if isinstance(error, WorkError) else {}
+        located = len(gps_positions(photographs.photo_set.photos)) >= MIN_POSITIONS
+        numbers = no_map_numbers(truth, located) if isinstance(error, WorkError) else {}
         return ArmRun(seed, out, numbers, str(error))
     if shown.sparse_map is None:
         shown.sparse_map, shown.record, shown.out = made.map, made.record, out

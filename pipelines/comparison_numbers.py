@@ -19,7 +19,13 @@ _AUC_DEG = (1, 5, 10)
 _OF_REGISTERED = (
     Metric("gps_rms_m", "GPS distance of registered images, rms (m)", "lower", 1),
     Metric("ate_rmse", "ATE of registered images, rmse", "lower", 4),
+    Metric("focal_error_percent", "Focal length off EXIF, at most (%)", "lower", 1),
     Metric("rotation_median_deg", "Rotation error of registered images, median (deg)", "lower", 3),
+)
+_CORRECT = Metric(
+    "correct_images",
+    "Images in a correct model (within 8 m of GPS, focal length within 10% of EXIF)",
+    "higher",
 )
 _AUC = tuple(Metric(f"auc_{t}_deg", f"Pose AUC @ {t}° (%)", "higher", 1) for t in _AUC_DEG)
 _TIMES = (
@@ -54,15 +60,19 @@ def run_numbers(
         "verified_pairs": len(inliers),
         "inliers_per_pair": float(np.median(inliers)) if inliers else np.nan,
         "problems": len(check["problems"]),
+        "correct_images": _or_nan(record.get("correct_images")),
         "gps_rms_m": _or_nan((check["gps"] or {}).get("rms_m")),
+        "focal_error_percent": _or_nan(record["models"][0].get("focal_error_percent")),
         **(_errors(sparse_map, truth) if truth else {}),
         **{key: _or_nan(stages[stage].get("work_seconds")) for key, stage in _STAGE_OF_TIME.items()},
     }
 
 
-def no_map_numbers(truth: Trajectory | None) -> dict[str, float]:
-    """Return the numbers of a run whose photographs made no map."""
+def no_map_numbers(truth: Trajectory | None, located: bool = False) -> dict[str, float]:
+    """Return the numbers of a run whose photographs, `located` by GPS or not, made no map."""
     nothing = dict.fromkeys(("registered", "points", "observations"), 0.0)
+    if located:
+        nothing["correct_images"] = 0.0
     return nothing | (dict.fromkeys((metric.key for metric in _AUC), 0.0) if truth else {})
 
 
@@ -80,7 +90,8 @@ def comparison_metrics(samples: Sequence[Samples]) -> list[Metric]:
     equal = len(registered) <= 1
     errors = [metric if equal else replace(metric, better=None) for metric in _OF_REGISTERED]
     problems = Metric("problems", "Problems found by the self-check", "lower")
-    every = (*METRICS, problems, *errors, *_AUC, *_TIMES)
+    registered_first, *others = METRICS
+    every = (registered_first, _CORRECT, *others, problems, *errors, *_AUC, *_TIMES)
     return [m for m in every if any(np.isfinite(value) for arm in samples for value in arm.get(m.key, ()))]
 
 

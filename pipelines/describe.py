@@ -7,10 +7,11 @@ from pathlib import Path
 
 from sfm.features.choice import DescriptionOptions, make_descriptor
 from sfm.features.detectors import DetectionOptions, DogDetector
+from sfm.images.options import PhotoOptions
 from sfm.images.photo_set import read_photo_set
 from sfm.options import check
 from sfm.pipelines.features import FeatureSet, extract_features
-from sfm.pipelines.reconstruct import default_output, refuse_output_among_images
+from sfm.pipelines.reconstruct import choose_photographs, default_output, refuse_output_among_images
 from sfm.progress import SILENT, Progress
 from sfm.workspace import Workspace
 
@@ -30,6 +31,7 @@ def describe(
     detection: DetectionOptions | None = None,
     description: DescriptionOptions | None = None,
     progress: Progress = SILENT,
+    photos: PhotoOptions | None = None,
 ) -> Description:
     """Detect and describe the keypoints of photographs.
 
@@ -43,6 +45,8 @@ def describe(
         What is chosen.
     progress
         Hears of the work.
+    photos
+        Which of the photographs are taken.
 
     Returns
     -------
@@ -54,11 +58,13 @@ def describe(
         If the images, an option or the output folder cannot be used.
     """
     detection, description = detection or DetectionOptions(), description or DescriptionOptions()
+    photos = photos or PhotoOptions()
     check(detection)
+    check(photos)
     images, out = Path(images), default_output(Path(images)) if out is None else Path(out)
     refuse_output_among_images(images, out)
     descriptor = make_descriptor(description, detection.max_size)
-    photo_set = read_photo_set(images, progress)
+    photo_set = choose_photographs(read_photo_set(images, progress), photos, progress)
     workspace = Workspace(out)
     with workspace.lock():
         features = extract_features(

@@ -17,7 +17,7 @@ from sfm.errors import InputError
 from sfm.export import ExportContext
 from sfm.features.keypoints import Keypoints
 from sfm.files import read_tensors
-from sfm.images.photo_set import Photo, PhotoSet, read_photo_set
+from sfm.images.photo_set import Photo, PhotoSet, every_nth, read_photo_set
 from sfm.mapping.colmap_io import read_map
 from sfm.mapping.sparse_map import SparseMap
 from sfm.mapping.stored_matches import StoredMatches
@@ -97,9 +97,12 @@ class FinishedRun:
 
     @cached_property
     def photo_set(self) -> PhotoSet | None:
-        """The photographs; None if their folder is not known or not there any more."""
+        """The photographs that were taken; None if their folder is not known or not there any more."""
         folder = self.images or _existing(self.record.get("images"))
-        return read_photo_set(folder) if folder else None
+        if folder is None:
+            return None
+        every = (self.record.get("options") or {}).get("photos", {}).get("every", 1)
+        return every_nth(read_photo_set(folder), every)
 
     @property
     def image_names(self) -> list[str]:

@@ -16,7 +16,7 @@ from sfm.errors import InputError, WorkError
 from sfm.evaluation.self_check import SelfCheck, check_map
 from sfm.geometry.camera import Camera
 from sfm.images.decode import load_rgb
-from sfm.images.photo_set import Photo, capture_order
+from sfm.images.photo_set import Photo, capture_order, gps_positions
 from sfm.mapping.colmap_io import from_reconstruction, read_map
 from sfm.mapping.colors import point_colors
 from sfm.mapping.database import MapDatabase, VerifiedPair
@@ -149,7 +149,7 @@ def build_map(
     with MapDatabase(workspace.database) as database:
 
         def check(largest: SparseMap) -> SelfCheck:
-            gps = {photo.name: position for photo in photos if (position := _gps(photo))}
+            gps = gps_positions(photos)
             pairs = [(pair.name1, pair.name2) for pair in pair_set.accepted]
             return check_map(largest, cameras, gps, pairs, database.verified_points, threshold_px)
 
@@ -207,13 +207,6 @@ def _tell_outcome(outcome: _Outcome, photos: int, progress: Progress) -> None:
     )
     for problem in outcome.check.problems:
         progress.say(f"Self-check: {problem}.")
-
-
-def _gps(photo: Photo) -> tuple[float, float, float] | None:
-    exif = photo.exif
-    if exif.latitude_deg is None or exif.longitude_deg is None:
-        return None
-    return exif.latitude_deg, exif.longitude_deg, np.nan if exif.altitude_m is None else exif.altitude_m
 
 
 def _color(models: Sequence[Model], photos: Mapping[str, Photo]) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sfm.errors import InputError
+from sfm.evaluation.correctness import correct_images, judge_map
+from sfm.evaluation.gps import MIN_POSITIONS
 from sfm.export import ExportContext, export
 from sfm.features.choice import default_ratio, make_descriptor
 from sfm.features.descriptor import Descriptor
@@ -16,7 +18,8 @@ from sfm.features.detectors import DogDetector
 from sfm.files import write_json
 from sfm.geometry.camera import Camera
 from sfm.images.cameras import CameraAssignment, CameraOptions, assign_cameras
-from sfm.images.photo_set import PhotoSet, capture_order, read_photo_set
+from sfm.images.options import PhotoOptions
+from sfm.images.photo_set import PhotoSet, capture_order, every_nth, gps_positions, read_photo_set
 from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.mapping.incremental import Watch
@@ -132,25 +135,42 @@ def reconstruct(
     refuse_output_among_images(images, out)
     descriptor = make_descriptor(options.description, options.detection.max_size)
     record = RunRecord(images, options)
-    photographs = read_photographs(images, options.cameras, record, progress)
+    photographs = read_photographs(images, options, record, progress)
     return map_photographs(photographs, Workspace(out), options, descriptor, record, progress, watch)
 
 
 def read_photographs(
-    images: Path, options: CameraOptions, record: RunRecord, progress: Progress
+    images: Path, options: ReconstructOptions, record: RunRecord, progress: Progress
 ) -> Photographs:
     """Read the photographs and tell which cameras took them.
 
     Raises `InputError` if there are fewer than two, or the intrinsics that `options` give do not fit.
     """
     with record.stage("photographs") as counts:
-        photo_set = read_photo_set(images, progress)
-        cameras = assign_cameras(photo_set, options, _given_intrinsics(options))
+        photo_set = choose_photographs(read_photo_set(images, progress), options.photos, progress)
+        cameras = assign_cameras(photo_set, options.cameras, _given_intrinsics(options.cameras))
         counts.update(images=len(photo_set.photos), cameras=len(cameras.cameras))
         progress.say(f"{len(photo_set.photos)} photographs, {cameras.summary}")
     if len(photo_set.photos) < 2:
-        raise InputError(f"There is only one image in {images}: a map needs at least two that overlap.")
+        raise InputError(_too_few(images, options.photos.every))
     return Photographs(images, photo_set, cameras)
+
+
+def choose_photographs(photo_set: PhotoSet, options: PhotoOptions, progress: Progress) -> PhotoSet:
+    """Return the photographs to work on, and say how many they are if they are not all."""
+    if options.every == 1:
+        return photo_set
+    chosen = every_nth(photo_set, options.every)
+    progress.say(
+        f"Of {len(photo_set.photos)} photographs, {len(chosen.photos)} are taken (--every {options.every})."
+    )
+    return chosen
+
+
+def _too_few(images: Path, every: int) -> str:
+    if every > 1:
+        return f"--every {every} leaves only one image of {images}: a map needs at least two that overlap."
+    return f"There is only one image in {images}: a map needs at least two that overlap."
 
 
 def map_photographs(
@@ -305,13 +325,19 @@ def _summary(
     mapping: MappingResult,
 ) -> dict[str, Any]:
     largest = mapping.models[0]
+    gps = gps_positions(photo_set.photos)
+    judgements = [judge_map(model, cameras, gps) for model in mapping.models]
     return {
         "registered": len(largest.images),
         "points": len(largest.xyz),
         "observations": largest.num_observations,
         "mean_track_length": largest.mean_track_length,
         "mean_reprojection_error_px": largest.mean_error_px,
-        "models": [{"images": len(m.images), "points": len(m.xyz)} for m in mapping.models],
+        "models": [
+            {"images": len(m.images), "points": len(m.xyz), **one.as_json()}
+            for m, one in zip(mapping.models, judgements, strict=True)
+        ],
+        "correct_images": correct_images(judgements) if len(gps) >= MIN_POSITIONS else None,
         "mapped": mapping.chosen,
         "map_digest": mapping.digest,
         "self_check": mapping.check,

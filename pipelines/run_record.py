@@ -37,7 +37,7 @@ class RunRecord:
                 f.name: _json_ready(as_recorded(getattr(options, f.name)))
                 for f in dataclasses.fields(options)
             },
-            "versions": {"python": platform.python_version(), **_versions()},
+            "versions": {"python": platform.python_version(), **library_versions()},
             "stages": {},
         }
 
@@ -63,7 +63,8 @@ def _json_ready(options: dict[str, Any]) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Return the versions of this project and of the libraries that decide what comes out, by name."""
     found = {}
     for name in _LIBRARIES:
         try:

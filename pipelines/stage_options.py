@@ -10,6 +10,7 @@ from sfm.features.choice import DescriptionOptions
 from sfm.features.detectors import DetectionOptions
 from sfm.geometry.two_view import VerificationOptions
 from sfm.images.cameras import CameraOptions
+from sfm.images.options import PhotoOptions
 from sfm.mapping.options import MappingOptions
 from sfm.matching.mutual import MatchingOptions
 from sfm.matching.pairs import PairOptions
@@ -20,6 +21,7 @@ from sfm.options import check, from_mapping
 class ReconstructOptions:
     """Everything that can be chosen, stage by stage."""
 
+    photos: PhotoOptions = field(default_factory=PhotoOptions)
     cameras: CameraOptions = field(default_factory=CameraOptions)
     detection: DetectionOptions = field(default_factory=DetectionOptions)
     description: DescriptionOptions = field(default_factory=DescriptionOptions)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sfm.mapping.colmap_io import read_map
     from sfm.mapping.sparse_map import SparseMap
+    from sfm.pipelines.compare import Comparison, compare
     from sfm.pipelines.describe import describe
     from sfm.pipelines.evaluate import evaluate
     from sfm.pipelines.match import match
@@ -26,6 +27,8 @@ _HOMES = {
     "reconstruct": "sfm.pipelines.reconstruct",
     "Reconstruction": "sfm.pipelines.reconstruct",
     "ReconstructOptions": "sfm.pipelines.stage_options",
+    "compare": "sfm.pipelines.compare",
+    "Comparison": "sfm.pipelines.compare",
     "describe": "sfm.pipelines.describe",
     "match": "sfm.pipelines.match",
     "evaluate": "sfm.pipelines.evaluate",
@@ -34,9 +37,11 @@ _HOMES = {
 }
 
 __all__ = [
+    "Comparison",
     "ReconstructOptions",
     "Reconstruction",
     "SparseMap",
+    "compare",
     "describe",
     "evaluate",
     "match",

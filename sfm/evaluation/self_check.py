@@ -100,18 +100,14 @@ def check_map(
     threshold_px
         Largest epipolar error of a verified match.
     """
-    ratios = {
-        i: camera.focal_px / prior[i].focal_px
-        for i, camera in sparse_map.cameras.items()
-        if prior[i].focal_is_known and not prior[i].fixed
-    }
+    ratios = focal_ratios(sparse_map, prior)
     problems = [
         f"camera {i} has a focal length of {sparse_map.cameras[i].focal_px:.0f} px where "
         f"EXIF says {prior[i].focal_px:.0f}"
         for i, ratio in ratios.items()
         if abs(ratio - 1) > FOCAL_TOLERANCE
     ]
-    residual = _gps_residual(sparse_map, gps)
+    residual = residual_to_gps(sparse_map, gps)
     if residual and residual.rms_m > max(_GPS_NOISE_M, _GPS_SHARE_OF_SPREAD * residual.spread_m):
         problems.append(
             f"the path is {residual.rms_m:.0f} m off its GPS positions, which spread over {residual.spread_m:.0f} m"
@@ -124,7 +120,19 @@ def check_map(
     return SelfCheck(ratios, residual, total, contradicting, share, tuple(problems))
 
 
-def _gps_residual(sparse_map: SparseMap, gps: Mapping[str, tuple[float, float, float]]) -> GpsResidual | None:
+def focal_ratios(sparse_map: SparseMap, prior: Mapping[int, Camera]) -> dict[int, float]:
+    """Return the map's focal lengths over those of EXIF, by camera id, where EXIF gives one that was not held."""
+    return {
+        i: camera.focal_px / prior[i].focal_px
+        for i, camera in sparse_map.cameras.items()
+        if prior[i].focal_is_known and not prior[i].fixed
+    }
+
+
+def residual_to_gps(
+    sparse_map: SparseMap, gps: Mapping[str, tuple[float, float, float]]
+) -> GpsResidual | None:
+    """Return how far a map is from its images' GPS positions; None where fewer than four images have one."""
     located = [(pose.center, gps[name]) for name, pose in sparse_map.poses.items() if name in gps]
     if not located:
         return None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 import stat
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -250,6 +251,25 @@ def capture_order(photos: Sequence[Photo]) -> list[str]:
             p.name for p in sorted(photos, key=lambda photo: (photo.exif.time or datetime.min, photo.name))
         ]
     return [p.name for p in sorted(photos, key=lambda photo: natural_key(photo.name))]
+
+
+def gps_positions(photos: Iterable[Photo]) -> dict[str, tuple[float, float, float]]:
+    """Return latitude and longitude in degrees and altitude in metres (or NaN) by name, where EXIF has them."""
+    return {
+        photo.name: (
+            photo.exif.latitude_deg,
+            photo.exif.longitude_deg,
+            math.nan if photo.exif.altitude_m is None else photo.exif.altitude_m,
+        )
+        for photo in photos
+        if photo.exif.latitude_deg is not None and photo.exif.longitude_deg is not None
+    }
+
+
+def every_nth(photo_set: PhotoSet, n: int) -> PhotoSet:
+    """Return the set with only every `n`-th photograph, in the order of capture, beginning with the first."""
+    taken = set(capture_order(photo_set.photos)[::n])
+    return replace(photo_set, photos=tuple(photo for photo in photo_set.photos if photo.name in taken))
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

@@ -1,11 +1,14 @@
 import hashlib
+import math
 import os
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from sfm.errors import InputError
-from sfm.images.photo_set import Skipped, read_photo_set
+from sfm.images.exif import Exif
+from sfm.images.photo_set import Skipped, capture_order, every_nth, gps_positions, read_photo_set
 from sfm.progress import Silent
 from tests.images.files import exif_bytes, picture, save, truncated
 
@@ -240,3 +243,25 @@ class TestSingleImage:
         (tmp_path / "a.jpg").write_text("text")
         with pytest.raises(InputError, match="no image, or damaged"):
             read_photo_set(tmp_path / "a.jpg")
+
+
+def test_every_nth_in_the_order_of_capture(tmp_path):
+    for i in (1, 2, 3, 9, 10, 11, 12):
+        save(tmp_path / f"IMG_{i}.png")
+    photo_set = read_photo_set(tmp_path)
+    taken = every_nth(photo_set, 3)
+    assert capture_order(taken.photos) == ["IMG_1.png", "IMG_9.png", "IMG_12.png"]
+    assert taken.names == sorted(taken.names)
+    assert every_nth(photo_set, 1) == photo_set
+    assert every_nth(photo_set, 100).names == ["IMG_1.png"]
+
+
+def test_gps_positions_of_those_that_have_one(tmp_path):
+    photo = read_photo_set(save(tmp_path / "a.png")).photos[0]
+    located = replace(photo, name="b", exif=Exif(latitude_deg=55.7, longitude_deg=13.2, altitude_m=30.0))
+    flat = replace(photo, name="c", exif=Exif(latitude_deg=55.7, longitude_deg=13.2))
+    found = gps_positions([photo, located, flat])
+    assert found["b"] == (55.7, 13.2, 30.0)
+    assert found["c"][:2] == (55.7, 13.2)
+    assert math.isnan(found["c"][2])
+    assert list(found) == ["b", "c"]

@@ -37,7 +37,8 @@ def pair(name1, name2, inliers=50, accepted=True):
 
 def run_record(pairs=(), problems=(), gps=None, **times):
     return {
-        "models": [{"images": 6, "points": 600}],
+        "models": [{"images": 6, "points": 600, "focal_error_percent": 3.5}],
+        "correct_images": 5,
         "pairs": list(pairs),
         "left_out": {},
         "self_check": {"problems": list(problems), "gps": gps},
@@ -94,6 +95,7 @@ class TestNumbers:
         assert (numbers["verified_pairs"], numbers["inliers_per_pair"]) == (2, 20)
         assert (numbers["problems"], numbers["gps_rms_m"], numbers["describe_s"]) == (1, 4.5, 2.5)
         assert math.isnan(numbers["match_s"])
+        assert (numbers["correct_images"], numbers["focal_error_percent"]) == (5, 3.5)
         assert "ate_rmse" not in numbers
 
     def test_against_truth(self):
@@ -116,6 +118,7 @@ class TestNumbers:
     def test_of_no_map(self):
         assert no_map_numbers(None) == {"registered": 0, "points": 0, "observations": 0}
         assert no_map_numbers(TRUTH)["auc_5_deg"] == 0
+        assert no_map_numbers(None, located=True)["correct_images"] == 0
 
     def test_errors_of_fewer_images_are_no_better(self):
         def better(*registered):
