@@ -163,7 +163,8 @@ def numbers(text: str) -> Iterator[int]:
 
 def command(arguments: argparse.Namespace) -> str:
     """Return the command that makes the table, with the folders by their names alone."""
-    words = ["python", "benchmarks/correct_images.py", arguments.photos.name, "-o", arguments.work.name]
+    photos = "/".join(arguments.photos.resolve().parts[-2:])
+    words = ["python", "benchmarks/correct_images.py", photos, "-o", arguments.work.name]
     for option in ("descriptors", "max_keypoints", "every", "repeat"):
         words += [f"--{option.replace('_', '-')}", str(getattr(arguments, option))]
     return shlex.join(words)

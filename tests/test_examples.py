@@ -61,3 +61,34 @@ def test_load_a_map(reconstructed, tmp_path):
     )
     with Image.open(tmp_path / "map.png") as picture:
         assert len(picture.convert("RGB").getcolors(maxcolors=10**7) or []) > 100
+
+
+def test_compare_descriptors(photographs, tmp_path):
+    truth = photographs.parent / "ground_truth"
+    told = run_example(
+        "compare_descriptors.py",
+        photographs,
+        tmp_path / "out",
+        "--ground-truth",
+        truth,
+        "--max-keypoints",
+        1000,
+    )
+    assert re.search(r"^ +sift +sosnet$", told, re.MULTILINE)
+    assert re.search(rf"^Images in the map +{VIEWS} +{VIEWS}$", told, re.MULTILINE)
+    areas = re.search(r"^Pose AUC @ 5.*? +([\d.]+) +([\d.]+)$", told, re.MULTILINE).groups()
+    assert all(float(area) > 50 for area in areas)
+    assert (tmp_path / "out" / "compare.html").stat().st_size > 100_000
+
+
+def test_adapt_to_your_map(photographs, tmp_path):
+    told = run_example(
+        "adapt_to_your_map.py", photographs, tmp_path / "out", "--steps", 3, "--max-keypoints", 1000
+    )
+    points, patches = map(int, re.search(r"^(\d+) points with (\d+) patches", told).groups())
+    assert patches >= 2 * points > 100
+    for name in ("packaged", "adapted"):
+        images, _, verified = re.search(rf"^{name} +(\d+) +(\d+) +(\d+)$", told, re.MULTILINE).groups()
+        assert int(images) == VIEWS
+        assert int(verified) > 300
+    assert (tmp_path / "out" / "training" / "weights.safetensors").is_file()
