@@ -22,7 +22,7 @@ from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers,
 from sfm.pipelines.comparison_table import Table, number_or_none, table_csv, table_json
 from sfm.pipelines.contenders import Contender, default_descriptors, parse_contenders
 from sfm.pipelines.evaluate import read_truth
-from sfm.pipelines.features import detect_keypoints
+from sfm.pipelines.features import describe_together, detect_keypoints
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
 from sfm.pipelines.reconstruct import (
     Photographs,
@@ -169,10 +169,12 @@ def compare(
     shown = {name: _Shown() for name in choices}
     with workspace.lock():
         photographs = _detect_once(photographs, workspace, options, record, progress)
+        times = _describe_once(photographs, workspace, options, list(made.values()), record, progress)
         for name, descriptor in made.items():
             for i in range(repeat):
+                own = _own_record(images, choices[name], i, record, times[name])
                 run = _map(
-                    photographs, workspace, choices[name], i, descriptor, record, truth, shown[name], progress
+                    photographs, workspace, choices[name], i, descriptor, own, truth, shown[name], progress
                 )
                 runs[name].append(run)
         for name in made:
@@ -255,24 +257,65 @@ def _detect_once(
     return replace(photographs, photo_set=replace(photo_set, photos=found.photos, skipped=skipped))
 
 
+def _describe_once(
+    photographs: Photographs,
+    workspace: Workspace,
+    options: ReconstructOptions,
+    descriptors: Sequence[Descriptor],
+    record: RunRecord,
+    progress: Progress,
+) -> Mapping[str, float | None]:
+    """Describe by all descriptors image by image, each decoded once; return the time of each alone, if known."""
+    with record.stage("description") as counts:
+        made = describe_together(
+            photographs.photo_set.photos,
+            workspace,
+            DogDetector(options.detection),
+            descriptors,
+            options.detection.max_size,
+            progress,
+        )
+        counts.update(decoded=made.decoded, patched=made.patched, described=dict(made.described))
+    return made.seconds
+
+
+def _with_seed_of(options: ReconstructOptions, repetition: int) -> ReconstructOptions:
+    seed = options.mapping.seed + repetition
+    return replace(options, mapping=replace(options.mapping, seed=seed))
+
+
+def _own_record(
+    images: Path,
+    options: ReconstructOptions,
+    repetition: int,
+    shared: RunRecord,
+    described_in_s: float | None,
+) -> RunRecord:
+    """Return the record of one map, which tells the work it shares with the others too."""
+    record = RunRecord(images, _with_seed_of(options, repetition))
+    for stage in ("photographs", "detection", "description"):
+        record.data["stages"][stage] = shared.data["stages"][stage]
+    if repetition == 0:
+        record.described_in_s = described_in_s
+    return record
+
+
 def _map(
     photographs: Photographs,
     workspace: Workspace,
     options: ReconstructOptions,
     repetition: int,
     descriptor: Descriptor,
-    shared: RunRecord,
+    record: RunRecord,
     truth: Trajectory | None,
     shown: _Shown,
     progress: Progress,
 ) -> ArmRun:
     """Make one map of an arm, in a folder of its own."""
-    seed = options.mapping.seed + repetition
+    options = _with_seed_of(options, repetition)
+    seed = options.mapping.seed
     folder = descriptor.name if repetition == 0 else f"{descriptor.name}-seed-{seed}"
     out = workspace.root / folder
-    options = replace(options, mapping=replace(options.mapping, seed=seed))
-    record = RunRecord(photographs.source, options)
-    record.data["stages"]["photographs"] = shared.data["stages"]["photographs"]
     progress.say(f"{descriptor.name}, seed {seed}:")
     try:
         own = Workspace(out)

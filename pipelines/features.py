@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sfm.errors import InputError
-from sfm.features.descriptor import Descriptor
+from sfm.features.descriptor import DescribesPatches, Descriptor
 from sfm.features.detectors import Detector
 from sfm.features.keypoints import Keypoints
+from sfm.features.patches import extract_patches
 from sfm.files import write_tensors
 from sfm.images.decode import load_gray
 from sfm.images.photo_set import Photo, Skipped
@@ -105,6 +110,121 @@ def detect_keypoints(
     if detected < len(done):
         progress.say(f"Reused: keypoints of {len(done) - detected} of {len(done)} images.")
     return KeypointSet(tuple(photo for photo, _ in done), tuple(skipped), detected)
+
+
+@dataclass(frozen=True)
+class SharedDescription:
+    """The outcome of describing by several descriptors at once.
+
+    Attributes
+    ----------
+    decoded
+        Number of photographs that were decoded, once for all.
+    patched
+        Number of photographs whose patches were cut, once for all networks that see patches of one size.
+    described
+        Number of photographs described by each descriptor.
+    seconds
+        What each would have taken alone, from its share of the time; None where part of its work was there.
+    """
+
+    decoded: int
+    patched: int
+    described: Mapping[str, int]
+    seconds: Mapping[str, float | None]
+
+
+def describe_together(
+    photos: Sequence[Photo],
+    workspace: Workspace,
+    detector: Detector,
+    descriptors: Sequence[Descriptor],
+    max_size: int,
+    progress: Progress = SILENT,
+) -> SharedDescription:
+    """Describe the keypoints of every photograph by several descriptors; see `extract_features`.
+
+    The keypoints must be there (`detect_keypoints`). What cannot be decoded any more is left to
+    `extract_features` to tell.
+    """
+
+    def work(photo: Photo) -> _TimesOfImage:
+        return _describe_by_all(photo, workspace, detector, descriptors, max_size)
+
+    start = time.monotonic()
+    with (
+        progress.stage("Describe", len(photos)) as step,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        times = []
+        for of_image in pool.map(work, photos):
+            times.append(of_image)
+            step.advance()
+    elapsed = time.monotonic() - start
+    shared = sum(t.decoding_s for t in times)
+    cutting = sum(t.cutting_s for t in times)
+    own = {d.name: sum(t.own_s.get(d.name, 0.0) for t in times) for d in descriptors}
+    everything = shared + cutting + sum(own.values())
+    described = {d.name: sum(d.name in t.own_s for t in times) for d in descriptors}
+    seconds: dict[str, float | None] = {}
+    for d in descriptors:
+        alone = shared + own[d.name] + (cutting if isinstance(d, DescribesPatches) else 0.0)
+        whole = described[d.name] == len(photos) and everything > 0
+        seconds[d.name] = round(elapsed * alone / everything, 3) if whole else None
+    return SharedDescription(
+        sum(bool(t.own_s) for t in times), sum(t.cutting_s > 0 for t in times), described, seconds
+    )
+
+
+@dataclass(frozen=True)
+class _TimesOfImage:
+    """Seconds spent on an image: for all, for those that see patches, and by each descriptor that had to work."""
+
+    decoding_s: float = 0.0
+    cutting_s: float = 0.0
+    own_s: Mapping[str, float] = field(default_factory=dict)
+
+
+def _describe_by_all(
+    photo: Photo, workspace: Workspace, detector: Detector, descriptors: Sequence[Descriptor], max_size: int
+) -> _TimesOfImage:
+    missing = []
+    for descriptor in descriptors:
+        _, recipe = _recipes(photo, detector, descriptor)
+        path = workspace.descriptors(descriptor.name, photo.name)
+        if not recipe.matches(path):
+            missing.append((descriptor, recipe, path))
+    if not missing:
+        return _TimesOfImage()
+    watch = _Stopwatch()
+    try:
+        image = load_gray(photo, max_size)
+    except InputError:
+        return _TimesOfImage()
+    keypoints = Keypoints.load(workspace.keypoints(photo.name))
+    decoding_s, cutting_s, own_s = watch.lap(), 0.0, {}
+    patches: dict[float, NDArray[np.uint8]] = {}
+    for descriptor, recipe, path in missing:
+        if isinstance(descriptor, DescribesPatches):
+            if descriptor.patch_scale not in patches:
+                patches[descriptor.patch_scale] = extract_patches(image, keypoints, descriptor.patch_scale)
+                cutting_s += watch.lap()
+            rows = descriptor.describe_patches(patches[descriptor.patch_scale])
+        else:
+            rows = descriptor.describe(image, keypoints)
+        write_tensors(path, {"descriptors": rows}, recipe.as_metadata())
+        own_s[descriptor.name] = watch.lap()
+    return _TimesOfImage(decoding_s, cutting_s, own_s)
+
+
+class _Stopwatch:
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def lap(self) -> float:
+        """Return the seconds since the last lap."""
+        before, self._last = self._last, time.monotonic()
+        return self._last - before
 
 
 def extract_features(

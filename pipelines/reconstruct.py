@@ -76,15 +76,12 @@ class Photographs:
 
     Attributes
     ----------
-    source
-        Where they were read from.
     photo_set
         The photographs.
     cameras
         The cameras that took them.
     """
 
-    source: Path
     photo_set: PhotoSet
     cameras: CameraAssignment
 
@@ -153,7 +150,7 @@ def read_photographs(
         progress.say(f"{len(photo_set.photos)} photographs, {cameras.summary}")
     if len(photo_set.photos) < 2:
         raise InputError(_too_few(images, options.photos.every))
-    return Photographs(images, photo_set, cameras)
+    return Photographs(photo_set, cameras)
 
 
 def choose_photographs(photo_set: PhotoSet, options: PhotoOptions, progress: Progress) -> PhotoSet:
@@ -309,7 +306,9 @@ def _tell_time_of_work(record: RunRecord, earlier: Mapping[str, Any]) -> None:
         # An interrupted run with other options leaves work of which the record does not tell.
         decisive = ("detection", "description") if name == "features" else options
         same = all(before.get(stage) == options[stage] for stage in decisive)
-        if done == total:
+        if name == "features" and record.described_in_s is not None:
+            stages[name]["work_seconds"] = record.described_in_s
+        elif done == total:
             stages[name]["work_seconds"] = stages[name]["seconds"]
         elif done or not same:
             stages[name]["work_seconds"] = None

@@ -26,7 +26,11 @@ class RunRecord:
     ----------
     data
         The record, JSON-ready.
+    described_in_s
+        How long description took where it was done before this run, for several at once; None otherwise.
     """
+
+    described_in_s: float | None = None
 
     def __init__(self, images: Path, options: ReconstructOptions) -> None:
         self.data: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,3 +39,19 @@ class Descriptor(ABC):
     @abstractmethod
     def identity(self) -> dict[str, object]:
         """What the rows depend on, JSON-ready: options, version, checksum of weights. Part of the fingerprint."""
+
+
+@runtime_checkable
+class DescribesPatches(Protocol):
+    """A descriptor that sees patches alone, so that several can share them.
+
+    Attributes
+    ----------
+    patch_scale
+        Side of its patches in sigmas.
+    """
+
+    patch_scale: float
+
+    def describe_patches(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Describe (N, 1, 32, 32) patches as `Descriptor.describe` describes their keypoints."""

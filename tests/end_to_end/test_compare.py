@@ -62,12 +62,16 @@ def copy(compared, tmp_path):
 
 
 class TestWorkIsSharedAndFair:
-    def test_keypoints_are_detected_once(self, compared):
-        assert record(compared, "compare.json")["stages"]["detection"]["detected"] == VIEWS
+    def test_keypoints_and_patches_are_made_once(self, compared):
+        shared = record(compared, "compare.json")["stages"]
+        assert shared["detection"]["detected"] == VIEWS
+        assert (shared["description"]["decoded"], shared["description"]["patched"]) == (VIEWS, VIEWS)
+        assert shared["description"]["described"] == {"sift": VIEWS, "tfeat": VIEWS}
         for folder in ("sift", "sift-seed-2", "tfeat", "tfeat-seed-2"):
-            features = record(compared / folder)["stages"]["features"]
-            assert features["detected"] == 0
-            assert features["described"] == (0 if folder.endswith("2") else VIEWS)
+            stages = record(compared / folder)["stages"]
+            assert (stages["features"]["detected"], stages["features"]["described"]) == (0, 0)
+            assert stages["detection"] == shared["detection"]
+            assert stages["description"] == shared["description"]
             assert (compared / folder / "features").resolve() == (compared / "features").resolve()
         told = (compared.parent / "stderr.txt").read_text()
         assert told.count("Detect: ") == 1

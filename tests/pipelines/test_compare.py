@@ -18,6 +18,7 @@ from sfm.pipelines import contenders
 from sfm.pipelines.compare import compare
 from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers, run_numbers
 from sfm.pipelines.contenders import Contender, default_descriptors, parse_contenders
+from sfm.pipelines.features import SharedDescription
 from sfm.pipelines.reconstruct import Reconstruction
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.workspace import Workspace
@@ -142,9 +143,14 @@ class Maps:
     def __init__(self, monkeypatch):
         self.orders, self.asked = {}, []
         monkeypatch.setattr(module, "map_photographs", self)
+        monkeypatch.setattr(module, "describe_together", self.describe)
         monkeypatch.setattr(
             contenders, "make_descriptor", lambda options, _: SimpleNamespace(name=options.descriptor)
         )
+
+    def describe(self, photos, workspace, detector, descriptors, max_size, progress):
+        names = [descriptor.name for descriptor in descriptors]
+        return SharedDescription(0, 0, dict.fromkeys(names, 0), dict.fromkeys(names))
 
     def __call__(self, photographs, workspace, options, descriptor, record, progress):
         seed = options.mapping.seed

@@ -7,9 +7,10 @@ from sfm.errors import InputError, WorkError
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import Detector
 from sfm.features.keypoints import Keypoints
+from sfm.features.patches import extract_patches
 from sfm.files import read_tensors
 from sfm.images.photo_set import read_photo_set
-from sfm.pipelines.features import extract_features
+from sfm.pipelines.features import describe_together, detect_keypoints, extract_features
 from sfm.workspace import Workspace
 from tests.images.files import picture, save, truncated
 
@@ -177,3 +178,82 @@ def test_large_photographs_are_shrunk_while_they_are_read(folder):
     keypoints = Keypoints.load(folder.parent / "out" / "features" / "keypoints" / "large.png.safetensors")
     # The corner pixels of a picture of a quarter the size, in pixels of the original.
     np.testing.assert_allclose(keypoints.xy, [[1.5, 1.5], [397.5, 1.5], [1.5, 297.5]])
+
+
+class PatchMeans(Means):
+    """Describes every keypoint by the mean of its patch."""
+
+    patch_scale = 24.0
+
+    def __init__(self, name, factor=1.0):
+        super().__init__(name, factor=factor)
+        self.seen, self.factor = [], factor
+
+    def describe(self, image, keypoints):
+        self.calls += 1
+        return self.describe_patches(extract_patches(image, keypoints, self.patch_scale))
+
+    def describe_patches(self, patches):
+        self.seen.append(patches)
+        means = self.factor * patches.mean(axis=(1, 2, 3), dtype=np.float32) / 255
+        return np.repeat(means[:, None], 4, axis=1).astype(np.float32)
+
+
+class TestTogether:
+    def together(self, folder, *descriptors):
+        workspace, photos, detector = (
+            Workspace(folder.parent / "out"),
+            read_photo_set(folder).photos,
+            Corners(),
+        )
+        detect_keypoints(photos, workspace, detector, 1600)
+        return workspace, describe_together(photos, workspace, detector, descriptors, 1600, Heard())
+
+    def rows(self, workspace, name):
+        return read_tensors(workspace.descriptors(name, "sub/b.jpg"))[0]["descriptors"]
+
+    def test_patches_are_cut_once_for_all(self, folder):
+        plain, one, two = Means(), PatchMeans("one"), PatchMeans("two", 0.5)
+        workspace, made = self.together(folder, plain, one, two)
+        assert (made.decoded, made.patched) == (3, 3)
+        assert made.described == {"means": 3, "one": 3, "two": 3}
+        assert {id(patches) for patches in one.seen} == {id(patches) for patches in two.seen}
+        assert (plain.calls, one.calls, two.calls) == (3, 0, 0)
+        assert all(seconds > 0 for seconds in made.seconds.values())
+        np.testing.assert_allclose(self.rows(workspace, "two"), self.rows(workspace, "one") / 2, rtol=1e-6)
+
+    def test_they_are_those_of_each_alone(self, folder):
+        workspace, _ = self.together(folder, Means(), PatchMeans("one"))
+        together = {name: self.rows(workspace, name) for name in ("means", "one")}
+        again = Workspace(folder.parent / "alone")
+        photos = read_photo_set(folder).photos
+        for descriptor in (Means(), PatchMeans("one")):
+            extract_features(photos, again, Corners(), descriptor, 1600, Heard())
+            np.testing.assert_array_equal(self.rows(again, descriptor.name), together[descriptor.name])
+            # And what was made together is taken over.
+            features = extract_features(photos, workspace, Corners(), descriptor, 1600, Heard())
+            assert not any(image.detected or image.described for image in features.images)
+
+    def test_only_what_is_missing_is_made(self, folder):
+        self.together(folder, Means())
+        plain, one = Means(), PatchMeans("one")
+        _, made = self.together(folder, plain, one)
+        assert (plain.calls, made.described) == (0, {"means": 0, "one": 3})
+        assert made.seconds["means"] is None
+        assert made.seconds["one"] > 0
+        _, made = self.together(folder, plain, one)
+        assert (made.decoded, made.patched, set(made.seconds.values())) == (0, 0, {None})
+
+    def test_a_photograph_that_is_gone_does_not_stop_the_others(self, folder):
+        workspace, photos, detector = (
+            Workspace(folder.parent / "out"),
+            read_photo_set(folder).photos,
+            Corners(),
+        )
+        detect_keypoints(photos, workspace, detector, 1600)
+        for photo in photos:
+            photo.content_hash  # noqa: B018 - read while it is there
+        (folder / "a.jpg").unlink()
+        made = describe_together(photos, workspace, detector, [Means()], 1600, Heard())
+        assert made.described == {"means": 2}
+        assert made.seconds == {"means": None}
