@@ -5,15 +5,12 @@ Under `--json`, stdout carries the summary as JSON and nothing else.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Any, TextIO
 
 import click
@@ -32,6 +29,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sfm.cli.main import DEBUG
+from sfm.json_values import to_json
 from sfm.progress import Step
 
 QUIET, NORMAL, VERBOSE = -1, 0, 1
@@ -219,25 +217,6 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _remember_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     ctx.meta[DEBUG] = value
-
-
-def to_json(value: Any) -> Any:
-    """Turn a result into values that JSON has: NaN and infinities become null, numpy values plain ones."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, Path):
-        return str(value)
-    if hasattr(value, "tolist"):  # numpy arrays and scalars
-        return to_json(value.tolist())
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [to_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return str(value)
 
 
 def _is_number(cell: Any) -> bool:

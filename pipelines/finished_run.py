@@ -18,7 +18,9 @@ from sfm.export import ExportContext
 from sfm.features.keypoints import Keypoints
 from sfm.files import read_tensors
 from sfm.images.photo_set import Photo, PhotoSet, every_nth, read_photo_set
+from sfm.localization.index import INDEX_NAME
 from sfm.mapping.colmap_io import read_map
+from sfm.mapping.frame import MapFrame, read_frame
 from sfm.mapping.sparse_map import SparseMap
 from sfm.mapping.stored_matches import StoredMatches
 from sfm.progress import SILENT, Progress
@@ -77,7 +79,7 @@ class FinishedRun:
             raise InputError(f"{images} is not a folder: give the folder of the photographs.")
         root = model.absolute().parent.parent
         is_run = model.absolute().parent.name == "sparse" and any(
-            (root / name).exists() for name in ("run.json", "features", "database.db")
+            (root / name).exists() for name in ("run.json", "features", "database.db", INDEX_NAME)
         )
         return FinishedRun(model, root if is_run else None, images)
 
@@ -85,6 +87,11 @@ class FinishedRun:
     def sparse_map(self) -> SparseMap:
         """The map."""
         return read_map(self.model)
+
+    @cached_property
+    def frame(self) -> MapFrame | None:
+        """The frame of the world the map is in; None if it has not been aligned."""
+        return read_frame(self.model)
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -115,6 +122,13 @@ class FinishedRun:
         """Keypoints by image name, read when asked for; empty for a model of other origin."""
         return _Lazy(self._artifacts("keypoints"), Keypoints.load)
 
+    def descriptors(self, descriptor: str | None = None) -> Mapping[str, NDArray[np.float32]]:
+        """Descriptors by image name, read when asked for; empty for a model of other origin.
+
+        `descriptor` chooses where the run's folder holds several, as in `context`.
+        """
+        return _Lazy(self._artifacts(self._descriptor(descriptor)), _load_descriptors)
+
     @property
     def timestamps_s(self) -> dict[str, float]:
         """Capture times by name, in seconds since 1970-01-01 by the camera's clock, which knows no zone."""
@@ -143,6 +157,7 @@ class FinishedRun:
             keypoints=_Lazy(keypoints, Keypoints.load),
             descriptors=_Lazy(rows, _load_descriptors),
             matches=StoredMatches(database) if database and database.is_file() else {},
+            frame=self.frame,
             progress=progress,
         )
 

@@ -26,7 +26,8 @@ from sfm.mapping.incremental import Watch
 from sfm.mapping.sparse_map import SparseMap
 from sfm.matching.pairs import select_pairs
 from sfm.pipelines.features import FeatureSet, extract_features
-from sfm.pipelines.finished_run import capture_times_s
+from sfm.pipelines.finished_run import FinishedRun, capture_times_s
+from sfm.pipelines.localization_index import index_path, is_current, write_index
 from sfm.pipelines.mapping import MappingResult, build_map
 from sfm.pipelines.matching import PairSet, match_pairs
 from sfm.pipelines.run_record import RunRecord, read_record
@@ -191,6 +192,7 @@ def map_photographs(
         )
         with record.stage("write"):
             _write_products(mapping, features, workspace, progress)
+            _write_index(mapping, features, descriptor, options, workspace, progress)
         _tell_time_of_work(record, earlier)
         record.data |= _summary(photo_set, features, cameras.cameras, pair_set, mapping)
         write_json(workspace.run_record, record.data)
@@ -290,6 +292,33 @@ def _write_products(
     )
     for format in ("ply", "tum"):
         export(mapping.models[0], format, workspace.root, context)
+
+
+def _write_index(
+    mapping: MappingResult,
+    features: FeatureSet,
+    descriptor: Descriptor,
+    options: ReconstructOptions,
+    workspace: Workspace,
+    progress: Progress,
+) -> None:
+    """Write what localisation needs, so that neither photographs nor features are needed for it."""
+    run = FinishedRun.open(workspace.root)
+    path = index_path(run)
+    if mapping.reused and is_current(path, mapping.models[0], descriptor):
+        progress.say(f"Reused: {path.name}.")
+        return
+    photos = [image.photo for image in features.images]
+    write_index(
+        path,
+        mapping.models[0],
+        run.descriptors(descriptor.name),
+        descriptor,
+        options.description,
+        options.detection,
+        options.matching.ratio,
+        photos,
+    )
 
 
 def _tell_time_of_work(record: RunRecord, earlier: Mapping[str, Any]) -> None:

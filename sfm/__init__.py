@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sfm.mapping.colmap_io import read_map
     from sfm.mapping.sparse_map import SparseMap
+    from sfm.pipelines.align import align
     from sfm.pipelines.compare import Comparison, compare
     from sfm.pipelines.describe import describe
     from sfm.pipelines.evaluate import evaluate
+    from sfm.pipelines.localize import Localizer, localize
     from sfm.pipelines.match import match
     from sfm.pipelines.reconstruct import Reconstruction, reconstruct
     from sfm.pipelines.stage_options import ReconstructOptions
@@ -32,18 +34,24 @@ _HOMES = {
     "describe": "sfm.pipelines.describe",
     "match": "sfm.pipelines.match",
     "evaluate": "sfm.pipelines.evaluate",
+    "align": "sfm.pipelines.align",
+    "localize": "sfm.pipelines.localize",
+    "Localizer": "sfm.pipelines.localize",
     "read_map": "sfm.mapping.colmap_io",
     "SparseMap": "sfm.mapping.sparse_map",
 }
 
 __all__ = [
     "Comparison",
+    "Localizer",
     "ReconstructOptions",
     "Reconstruction",
     "SparseMap",
+    "align",
     "compare",
     "describe",
     "evaluate",
+    "localize",
     "match",
     "read_map",
     "reconstruct",

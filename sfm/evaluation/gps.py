@@ -7,14 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sfm.geometry.geodesy import geodetic_to_enu
 from sfm.geometry.similarity import Degeneracy, Sim3, align_points_robust
 
 Floats = NDArray[np.float64]
-
-# WGS84, the ellipsoid of GPS.
-_SEMI_MAJOR_M = 6378137.0
-_FLATTENING = 1 / 298.257223563
-_ECCENTRICITY2 = _FLATTENING * (2 - _FLATTENING)
 
 MIN_POSITIONS = 4
 
@@ -36,6 +32,8 @@ class GpsResidual:
         that stand in the wrong place of the map.
     residuals_m : (N,) float64
         The horizontal distance of each position, in the order given.
+    inliers : (N,) bool
+        Which positions the alignment gave weight.
     altitude_used
         Whether the recorded altitudes took part in the alignment, or level ground was the better assumption.
     enu_from_map
@@ -52,41 +50,11 @@ class GpsResidual:
     positions: int
     outliers: int
     residuals_m: Floats
+    inliers: NDArray[np.bool_]
     altitude_used: bool
     enu_from_map: Sim3
     degeneracy: Degeneracy
     origin: tuple[float, float, float]
-
-
-def geodetic_to_enu(positions: Floats, origin: Floats) -> Floats:
-    """Convert WGS84 positions to metres east, north and up in the tangent plane at `origin`.
-
-    Parameters
-    ----------
-    positions : (N, 3)
-        Latitude and longitude in degrees, ellipsoidal height in metres.
-    origin : (3,)
-        The same of the point of tangency.
-
-    Returns
-    -------
-    (N, 3) float64
-    """
-    latitude, longitude = np.radians(np.asarray(origin, np.float64)[:2])
-    sin_lat, cos_lat, sin_lon, cos_lon = (
-        np.sin(latitude),
-        np.cos(latitude),
-        np.sin(longitude),
-        np.cos(longitude),
-    )
-    enu_from_ecef = np.array(
-        [
-            [-sin_lon, cos_lon, 0.0],
-            [-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat],
-            [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat],
-        ]
-    )
-    return (_ecef(positions) - _ecef(origin)) @ enu_from_ecef.T
 
 
 def gps_residual(centers: Floats, gps: Floats, *, seed: int = 0) -> GpsResidual | None:
@@ -138,6 +106,7 @@ def gps_residual(centers: Floats, gps: Floats, *, seed: int = 0) -> GpsResidual 
                 positions=len(centers),
                 outliers=int((~fit.inliers).sum()),
                 residuals_m=horizontal,
+                inliers=fit.inliers,
                 altitude_used=altitude_used,
                 enu_from_map=fit.sim3,
                 degeneracy=fit.degeneracy,
@@ -145,19 +114,3 @@ def gps_residual(centers: Floats, gps: Floats, *, seed: int = 0) -> GpsResidual 
             )
         )
     return min(results, key=lambda result: result.rms_m)
-
-
-def _ecef(positions: Floats) -> Floats:
-    """Convert latitude, longitude (degrees) and height (metres) to Earth-centred coordinates in metres."""
-    positions = np.asarray(positions, np.float64)
-    latitude, longitude = np.radians(positions[..., 0]), np.radians(positions[..., 1])
-    height = positions[..., 2]
-    normal = _SEMI_MAJOR_M / np.sqrt(1 - _ECCENTRICITY2 * np.sin(latitude) ** 2)
-    return np.stack(
-        [
-            (normal + height) * np.cos(latitude) * np.cos(longitude),
-            (normal + height) * np.cos(latitude) * np.sin(longitude),
-            (normal * (1 - _ECCENTRICITY2) + height) * np.sin(latitude),
-        ],
-        axis=-1,
-    )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.features.keypoints import Keypoints
+from sfm.mapping.frame import MapFrame
 from sfm.mapping.sparse_map import SparseMap
 from sfm.progress import SILENT, Progress
 
@@ -37,6 +38,8 @@ class ExportContext:
         Their descriptors by name, (N, D).
     matches
         Matches by pair of names, (M, 2) indices into the keypoints of the first and the second.
+    frame
+        Frame of the world the map is in; None if it has not been aligned.
     progress
         Who hears what the format could not hold.
     """
@@ -48,6 +51,7 @@ class ExportContext:
     keypoints: Mapping[str, Keypoints] = field(default_factory=dict)
     descriptors: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     matches: Mapping[tuple[str, str], NDArray[np.integer]] = field(default_factory=dict)
+    frame: MapFrame | None = None
     progress: Progress = SILENT
 
     def frame_numbers(self, sparse_map: SparseMap) -> dict[str, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from sfm.errors import InputError
 from sfm.export.colmap import ColmapExporter
 from sfm.export.context import ExportContext, Exporter
+from sfm.export.geojson import GeojsonExporter
 from sfm.export.hloc import HlocExporter
 from sfm.export.kitti import KittiExporter
 from sfm.export.nerfstudio import NerfstudioExporter
@@ -22,6 +23,7 @@ EXPORTERS: dict[str, Exporter] = {
     "colmap-bin": ColmapExporter(text=False),
     "nerfstudio": NerfstudioExporter(),
     "hloc": HlocExporter(),
+    "geojson": GeojsonExporter(),
 }
 FORMATS = tuple(EXPORTERS)
 

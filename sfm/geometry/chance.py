@@ -30,6 +30,8 @@ Floats = NDArray[np.float64]
 ESSENTIAL_SAMPLE, ESSENTIAL_MODELS = 5, 10
 FUNDAMENTAL_SAMPLE, FUNDAMENTAL_MODELS = 7, 3
 HOMOGRAPHY_SAMPLE, HOMOGRAPHY_MODELS = 4, 1
+POSE_SAMPLE, POSE_MODELS = 3, 4
+POSE_AND_FOCAL_SAMPLE, POSE_AND_FOCAL_MODELS = 4, 10
 
 _LN10 = float(np.log(10))
 _PAIRINGS = 20_000
@@ -141,9 +143,9 @@ def empirical_probability(F: Floats, xy1: Floats, xy2: Floats, threshold_px: flo
     m = len(xy1)
     if m < 2:
         return 1.0
-    # Shifts of one image's points against the other's: every pairing equally often, and no random choice.
-    shifts = np.unique(np.linspace(1, m - 1, min(m - 1, max(1, _PAIRINGS // m))).astype(int))
-    accepted = [sampson_error_sq(F, xy1, np.roll(xy2, shift, axis=0)) <= threshold_px**2 for shift in shifts]
+    accepted = [
+        sampson_error_sq(F, xy1, np.roll(xy2, shift, axis=0)) <= threshold_px**2 for shift in _shifts(m)
+    ]
     return float(np.mean(accepted))
 
 
@@ -188,6 +190,57 @@ def log10_nfa_of(
         (FUNDAMENTAL_SAMPLE, FUNDAMENTAL_MODELS) if uncalibrated else (ESSENTIAL_SAMPLE, ESSENTIAL_MODELS)
     )
     return float(log10_nfa(len(both), is_inlier.sum(), min(probability, 1.0), sample, models))
+
+
+def log10_nfa_of_pose(
+    xy: Floats,
+    projected: Floats,
+    threshold_px: float,
+    width: int,
+    height: int,
+    *,
+    focal_estimated: bool = False,
+) -> float:
+    """Return log10 NFA of a camera's pose in a map; 99 without matches.
+
+    A match agrees by chance with the larger of two probabilities: that a uniform point lies within the
+    threshold of the projection, and the share of wrong pairings of these very points that do.
+
+    Parameters
+    ----------
+    xy : (M, 2)
+        Matched pixels of the photograph, each position once.
+    projected : (M, 2)
+        Where the pose puts the points they were matched with; NaN where the camera cannot see them.
+    threshold_px
+        Largest distance of an inlier.
+    width, height
+        Size of the photograph in pixels.
+    focal_estimated
+        Whether the focal length was estimated with the pose, which takes one more match and fits more.
+    """
+    m = len(xy)
+    if m == 0:
+        return _NOT_RELATED
+
+    def agreeing(targets: Floats) -> NDArray[np.bool_]:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(((targets - xy) ** 2).sum(axis=1) <= threshold_px**2)
+
+    inliers = int(agreeing(projected).sum())
+    probability = transfer_probability(threshold_px, width, height)
+    if m > 1:
+        wrong = [agreeing(np.roll(projected, shift, axis=0)) for shift in _shifts(m)]
+        probability = max(probability, float(np.mean(wrong)))
+    sample, models = (
+        (POSE_AND_FOCAL_SAMPLE, POSE_AND_FOCAL_MODELS) if focal_estimated else (POSE_SAMPLE, POSE_MODELS)
+    )
+    return float(log10_nfa(m, inliers, min(probability, 1.0), sample, models))
+
+
+def _shifts(m: int) -> NDArray[np.int64]:
+    """Return shifts of one side's points against the other's: every pairing equally often, no random choice."""
+    return np.unique(np.linspace(1, m - 1, min(m - 1, max(1, _PAIRINGS // m))).astype(np.int64))
 
 
 def _log_binomial(n: ArrayLike, k: ArrayLike) -> Floats:

@@ -28,6 +28,7 @@ _SAMPLE_BATCH = 200
 _JUDGES = 1000
 # The median length of a 3D Gaussian vector, in standard deviations of one coordinate.
 _MEDIAN_LENGTH = 1.5382
+_MEDIAN_LENGTH_2D = 1.1774
 # Residuals longer than this many standard deviations of one coordinate get no weight; Gaussian noise in 3D
 # exceeds half of it (where the weight is still 0.56) once in 30 times.
 _CUTOFF = 6.0
@@ -174,6 +175,100 @@ def align_points_robust(source: Floats, target: Floats, *, seed: int = 0) -> Ali
     return best
 
 
+def align_upright_robust(source: Floats, target: Floats, source_up: Floats, *, seed: int = 0) -> Alignment:
+    """Find the similarity that takes `source` onto `target` and `source_up` onto z, whatever some points do.
+
+    With the vertical given, what positions decide is the heading, the scale and the place. Robust as
+    `align_points_robust`, horizontally; the height is the median's.
+
+    Parameters
+    ----------
+    source, target : (N, 3)
+        Corresponding points, N >= 2; z is up in the target.
+    source_up : (3,)
+        Upward unit vector in the source.
+
+    Returns
+    -------
+    The alignment; its residuals are horizontal distances. "point" where the points are apart in height only, so
+    that heading and scale cannot be seen.
+    """
+    source, target = _checked(source, target)
+    level = source @ shortest_rotation(np.asarray(source_up, np.float64), np.array([0.0, 0.0, 1.0])).T
+    a, b = level[:, 0] + 1j * level[:, 1], target[:, 0] + 1j * target[:, 1]
+    if min(np.abs(a - a.mean()).max(), np.abs(b - b.mean()).max()) <= 1e-9 * max(
+        np.abs(source).max(), 1e-300
+    ):
+        plain = align_points(source, target)
+        horizontal = np.linalg.norm((plain.sim3.apply(source) - target)[:, :2], axis=1)
+        return Alignment(plain.sim3, horizontal, plain.inliers, "point")
+    weights = np.ones(len(a))
+    turn, shift = _level_fit(a, b, weights)
+    if len(a) >= 5:
+        start = _least_median_level(a, b, seed)
+        if np.median(np.abs(start[0] * a + start[1] - b)) < np.median(np.abs(turn * a + shift - b)):
+            turn, shift = start
+        correction, noise_floor = 1 + 5 / max(1, len(a) - 2), 1e-9 * _spread(target)
+        for _ in range(30):
+            residuals = np.abs(turn * a + shift - b)
+            sigma = max(correction * float(np.median(residuals)) / _MEDIAN_LENGTH_2D, noise_floor)
+            weights = np.clip(1 - (residuals / (_CUTOFF * sigma)) ** 2, 0, None) ** 2
+            turn, shift = _level_fit(a, b, weights)
+    scale = float(abs(turn))
+    heading = Rotation.from_rotvec([0, 0, np.angle(turn)]).as_matrix()
+    rotation = heading @ shortest_rotation(np.asarray(source_up, np.float64), np.array([0.0, 0.0, 1.0]))
+    height = float(np.median((target[:, 2] - scale * level[:, 2])[weights > 0]))
+    sim3 = Sim3(scale, rotation, np.array([shift.real, shift.imag, height]))
+    residuals = np.abs(turn * a + shift - b)
+    return Alignment(sim3, residuals, weights > 0, "none")
+
+
+def turn_about_line(sim3: Sim3, target: Floats, source_up: Floats) -> Sim3:
+    """Turn a similarity about the line through the target's points until `source_up` is as near to z as can be.
+
+    For points on one line, which leave that turn open.
+
+    Parameters
+    ----------
+    sim3
+        `target_from_source`.
+    target : (N, 3)
+        The points, on one line; z is up.
+    source_up : (3,)
+        Upward unit vector in the source.
+    """
+    votes = np.outer([0.0, 0.0, 1.0], sim3.rotation @ source_up)
+    extra = _best_rotation_about(_direction(target), votes)
+    middle = target.mean(axis=0)
+    return Sim3(sim3.scale, extra @ sim3.rotation, middle + extra @ (sim3.translation - middle))
+
+
+def _level_fit(
+    a: NDArray[np.complex128], b: NDArray[np.complex128], weights: Floats
+) -> tuple[complex, complex]:
+    """Fit b = turn a + shift by least squares; the turn carries the scale."""
+    w = weights / weights.sum()
+    mean_a, mean_b = w @ a, w @ b
+    turn = np.vdot(a - mean_a, w * (b - mean_b)) / max(float(w @ np.abs(a - mean_a) ** 2), 1e-300)
+    return complex(turn), complex(mean_b - turn * mean_a)
+
+
+def _least_median_level(
+    a: NDArray[np.complex128], b: NDArray[np.complex128], seed: int
+) -> tuple[complex, complex]:
+    """Fit samples of two points and keep the fit with the smallest median residual."""
+    rng = np.random.default_rng(seed)
+    i, j = rng.integers(len(a), size=(2, _SAMPLES))
+    apart = np.abs(a[i] - a[j]) > 1e-9 * np.abs(a - a.mean()).max()
+    i, j = i[apart], j[apart]
+    turns = (b[i] - b[j]) / (a[i] - a[j])
+    shifts = b[i] - turns * a[i]
+    judges = rng.permutation(len(a))[:_JUDGES]
+    medians = np.median(np.abs(turns[:, None] * a[judges] + shifts[:, None] - b[judges]), axis=1)
+    best = int(np.argmin(medians))
+    return complex(turns[best]), complex(shifts[best])
+
+
 def align_poses(source: Sequence[Pose], target: Sequence[Pose]) -> Alignment:
     """Find the similarity that takes one camera path onto another by the cameras' centres.
 
@@ -263,7 +358,7 @@ def _align_degenerate(source: Floats, target: Floats, weights: Floats, degenerac
     if covariance < 0:
         b = -b
     scale = abs(covariance) / float((w * along_source**2).sum())
-    rotation = _shortest_rotation(a, b)
+    rotation = shortest_rotation(a, b)
     return Sim3(scale, rotation, target_mean - scale * rotation @ source_mean)
 
 
@@ -272,7 +367,7 @@ def _direction(points: Floats) -> Floats:
     return np.linalg.svd(points - points.mean(axis=0))[2][0]
 
 
-def _shortest_rotation(a: Floats, b: Floats) -> Floats:
+def shortest_rotation(a: Floats, b: Floats) -> Floats:
     """Smallest rotation that takes unit vector `a` to unit vector `b`."""
     axis, cosine = np.cross(a, b), float(a @ b)
     sine = float(np.linalg.norm(axis))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from sfm.evaluation.gps import geodetic_to_enu, gps_residual
+from sfm.evaluation.gps import gps_residual
 from sfm.geometry.similarity import Sim3
 
 LUND = np.array([55.7047, 13.1910, 60.0])
@@ -30,23 +30,6 @@ def walk(n=29, bend=6.0):
     return np.column_stack([0.6 * along, 0.8 * along, np.zeros(n)]) + np.outer(
         bend * (along / 55) ** 2, [0.8, -0.6, 0]
     )
-
-
-class TestEnu:
-    def test_degree_lengths(self):
-        # A minute of latitude is 1852.2 m at 45 degrees and 1842.9 m at the equator, of longitude 1855.3 m.
-        def length(a, b):
-            return np.linalg.norm(geodetic_to_enu(np.array([b]), np.array(a))[0])
-
-        assert length([45, 7, 0], [45 + 1 / 60, 7, 0]) == pytest.approx(1852.2, abs=0.3)
-        assert length([0, 7, 0], [1 / 60, 7, 0]) == pytest.approx(1842.9, abs=0.1)
-        assert length([0, 7, 0], [0, 7 + 1 / 60, 0]) == pytest.approx(1855.3, abs=0.1)
-
-    def test_axes(self):
-        enu = geodetic_to_enu(LUND + np.diag([1e-4, 1e-4, 10.0]), LUND)
-        np.testing.assert_allclose(enu[0], [0, 11.135, 0], atol=0.01)
-        np.testing.assert_allclose(enu[1], [6.285, 0, 0], atol=0.01)
-        np.testing.assert_allclose(enu[2], [0, 0, 10], atol=1e-6)
 
 
 class TestResidual:

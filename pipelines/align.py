@@ -1,0 +1,122 @@
+"""Put a finished map into a frame of the world."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+
+from sfm.alignment.fit import (
+    MapAlignment,
+    align_to_gps,
+    align_to_gravity,
+    align_to_map,
+    align_to_positions,
+)
+from sfm.alignment.gravity import Gravity, estimate_gravity
+from sfm.alignment.options import AlignmentOptions
+from sfm.alignment.positions import read_positions
+from sfm.errors import InputError
+from sfm.evaluation.trajectory import read_trajectory
+from sfm.export import export
+from sfm.mapping.frame import read_frame
+from sfm.mapping.transform import move_model
+from sfm.options import check
+from sfm.pipelines.finished_run import FinishedRun, find_model
+from sfm.pipelines.report import orientations_of
+from sfm.progress import SILENT, Progress
+from sfm.workspace import Workspace
+
+_PRODUCTS = ("ply", "tum")
+
+
+def align(
+    map_path: Path | str,
+    options: AlignmentOptions | None = None,
+    images: Path | str | None = None,
+    progress: Progress = SILENT,
+) -> MapAlignment:
+    """Align a map with something, and write it anew in that frame.
+
+    The model's poses and points are transformed where they lie, and `frame.json` beside them says what their
+    coordinates mean. A run's points.ply, cameras.ply and trajectory.tum are written again.
+
+    Parameters
+    ----------
+    map_path
+        Output folder of a finished run, or a COLMAP model folder.
+    options
+        What to align to.
+    images
+        Folder of the photographs, if it has moved or the run does not know it: GPS is read from them, and which
+        side of them is up.
+    progress
+        Hears of it.
+
+    Raises
+    ------
+    InputError
+        If there is no map, nothing to align it to, or what there is leaves the alignment open.
+    """
+    options = options or AlignmentOptions()
+    check(options)
+    if (options.to in ("csv", "model")) != (options.reference is not None):
+        raise InputError(
+            f"--to {options.to} needs the file or map to align to: give it with --reference."
+            if options.reference is None
+            else f"--reference goes with --to csv or --to model, not with --to {options.to}: leave it out."
+        )
+    run = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
+    with Workspace(run.root).lock() if run.root else nullcontext():
+        found = _fit(run, options)
+        move_model(run.model, found.frame_from_map, found.frame, found.as_json())
+        aligned = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
+        if aligned.root is not None:
+            for format in _PRODUCTS:
+                export(aligned.sparse_map, format, aligned.root, aligned.context(progress=progress))
+    return found
+
+
+def _fit(run: FinishedRun, options: AlignmentOptions) -> MapAlignment:
+    sparse_map = run.sparse_map
+    if options.to == "model":
+        assert options.reference is not None
+        return _fit_to_map(run, options.reference)
+    gravity = _gravity(run)
+    if options.to == "gravity":
+        return align_to_gravity(gravity)
+    if options.to == "csv":
+        assert options.reference is not None
+        positions = read_positions(options.reference)
+        if positions.geodetic:
+            return align_to_gps(sparse_map, positions.values, gravity, "csv")
+        return align_to_positions(sparse_map, positions.values, gravity)
+    if run.photo_set is None:
+        raise InputError(
+            "The photographs, which carry the GPS positions, are not where they were: give their folder with --images."
+        )
+    gps = {
+        photo.name: (
+            photo.exif.latitude_deg,
+            photo.exif.longitude_deg,
+            np.nan if photo.exif.altitude_m is None else photo.exif.altitude_m,
+        )
+        for photo in run.photo_set.photos
+        if photo.exif.latitude_deg is not None and photo.exif.longitude_deg is not None
+    }
+    return align_to_gps(sparse_map, gps, gravity, "gps")
+
+
+def _fit_to_map(run: FinishedRun, reference: Path) -> MapAlignment:
+    if reference.is_file():
+        truth = read_trajectory(reference, run.image_names, run.timestamps_s)
+        return align_to_map(run.sparse_map, truth, None)
+    model = find_model(reference)
+    if model.resolve() == run.model.resolve():
+        raise InputError(f"{reference} is the map itself: give another map with --reference.")
+    return align_to_map(run.sparse_map, read_trajectory(model), read_frame(model))
+
+
+def _gravity(run: FinishedRun) -> Gravity:
+    return estimate_gravity(run.sparse_map, orientations_of(run.photo_set))

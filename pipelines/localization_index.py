@@ -1,0 +1,200 @@
+"""The file that localisation needs beside a map: written with the map, or from its features when first asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm.errors import InputError
+from sfm.features.choice import DESCRIPTORS, DescriptionOptions, default_ratio, make_descriptor
+from sfm.features.descriptor import Descriptor
+from sfm.features.detectors import DetectionOptions
+from sfm.files import read_metadata
+from sfm.images.photo_set import Photo
+from sfm.localization.index import (
+    INDEX_NAME,
+    INDEX_VERSION,
+    LocalizationIndex,
+    build_index,
+    topology_digest,
+)
+from sfm.localization.query_camera import camera_key
+from sfm.mapping.sparse_map import SparseMap
+from sfm.options import as_recorded, from_mapping
+from sfm.pipelines.finished_run import FinishedRun
+from sfm.progress import SILENT, Progress
+
+
+def write_index(
+    path: Path,
+    sparse_map: SparseMap,
+    descriptors: Mapping[str, NDArray[np.float32]],
+    descriptor: Descriptor,
+    description: DescriptionOptions,
+    detection: DetectionOptions,
+    ratio: float | None,
+    photos: Sequence[Photo],
+) -> LocalizationIndex:
+    """Write what localisation needs of a map; parameters are what the map was made with and of."""
+    recipe = {
+        "descriptor": {
+            "name": descriptor.name,
+            "identity": descriptor.identity,
+            "patch_scale": description.patch_scale,
+            "weights": None if description.weights is None else str(description.weights.resolve()),
+        },
+        "detection": as_recorded(detection),
+        "ratio": default_ratio(descriptor.name) if ratio is None else ratio,
+        "camera_keys": _camera_keys(sparse_map, photos),
+    }
+    index = build_index(sparse_map, descriptors, recipe)
+    index.save(path)
+    return index
+
+
+def open_index(run: FinishedRun, progress: Progress = SILENT) -> LocalizationIndex:
+    """Read the index of a map; made from the map's features where there is none, or one of an earlier map.
+
+    Raises `InputError` if there is neither an index nor features to make one of.
+    """
+    path = index_path(run)
+    topology = topology_digest(run.sparse_map)
+    reason = ""
+    if path.is_file():
+        try:
+            index = LocalizationIndex.load(path)
+            if index.recipe.get("topology") == topology:
+                return index
+            reason = f"{path} belongs to another map. "
+        except InputError as error:
+            reason = f"{error} "
+    descriptors = _descriptors_of(run, reason)
+    progress.say(f"Gathering the descriptors of the map into {path}.")
+    record = run.record.get("options", {})
+    description = _description(run, record)
+    detection = from_mapping(DetectionOptions, record.get("detection", {}))
+    descriptor = make_descriptor(description, detection.max_size)
+    _refuse_other(run, descriptor)
+    ratio = record.get("matching", {}).get("ratio")
+    photos = run.photo_set.photos if run.photo_set else ()
+    return write_index(path, run.sparse_map, descriptors, descriptor, description, detection, ratio, photos)
+
+
+def query_descriptor(
+    index: LocalizationIndex, wanted: str | None, weights: Path | None, device: str
+) -> tuple[Descriptor, DetectionOptions]:
+    """Make the descriptor that the map was described by.
+
+    Parameters
+    ----------
+    index
+        Of the map.
+    wanted
+        The descriptor that is asked for; None for the map's.
+    weights
+        Weights of the network; None for those the map was made with.
+    device
+        Where networks run.
+
+    Raises
+    ------
+    InputError
+        If the map was described by another descriptor, or by other weights than there are.
+    """
+    made_by = index.recipe["descriptor"]
+    name = made_by["name"]
+    if wanted is not None and wanted != name:
+        raise InputError(
+            f"This map was made with {name}, not {wanted}: leave --descriptor out, or make a map with "
+            f"--descriptor {wanted}."
+        )
+    detection = from_mapping(DetectionOptions, index.recipe["detection"])
+    recorded = made_by["weights"]
+    if weights is None and recorded is not None:
+        weights = Path(recorded)
+        if not weights.is_file():
+            raise InputError(
+                f"This map was made with {name} and the weights {recorded}, which are not there any more: "
+                "give them with --weights."
+            )
+    description = DescriptionOptions(
+        descriptor=name, weights=weights, patch_scale=made_by["patch_scale"], device=device
+    )
+    descriptor = make_descriptor(description, detection.max_size)
+    _compare(made_by["identity"], descriptor)
+    return descriptor, detection
+
+
+def index_path(run: FinishedRun) -> Path:
+    """Return where the index of a map is kept: beside the run's other artifacts, else in the model's folder."""
+    return (run.root or run.model) / INDEX_NAME
+
+
+def is_current(path: Path, sparse_map: SparseMap, descriptor: Descriptor) -> bool:
+    """Tell whether `path` holds the index of this map, made with this descriptor."""
+    metadata = read_metadata(path)
+    if metadata is None or metadata.get("version") != str(INDEX_VERSION):
+        return False
+    recipe = json.loads(metadata["recipe"])
+    same_map = recipe["topology"] == topology_digest(sparse_map)
+    return bool(same_map and recipe["descriptor"]["identity"] == descriptor.identity)
+
+
+def _descriptors_of(run: FinishedRun, reason: str) -> Mapping[str, NDArray[np.float32]]:
+    descriptors = run.descriptors()
+    if not descriptors:
+        raise InputError(
+            f"{reason}{run.root or run.model} has no descriptors to localise with (neither {INDEX_NAME} nor "
+            "features/): give the output folder of `sfm reconstruct`, or run it again."
+        )
+    return descriptors
+
+
+def _description(run: FinishedRun, record: Mapping[str, Any]) -> DescriptionOptions:
+    options = dict(record.get("description", {}))
+    options["descriptor"] = run.record.get("descriptor", options.get("descriptor", "sift"))
+    if options["descriptor"] not in DESCRIPTORS:
+        raise InputError(f"The map was made with the descriptor {options['descriptor']}, which is not known.")
+    return from_mapping(DescriptionOptions, options)
+
+
+def _refuse_other(run: FinishedRun, descriptor: Descriptor) -> None:
+    """Raise `InputError` if the features that are there were made by something else than `descriptor`."""
+    name = next(iter(run.sparse_map.poses), None)
+    if run.root is None or name is None:
+        return
+    metadata = read_metadata(run.root / "features" / descriptor.name / f"{name}.safetensors") or {}
+    if "options" in metadata:
+        _compare(json.loads(metadata["options"]), descriptor)
+
+
+def _compare(made_by: Mapping[str, Any], descriptor: Descriptor) -> None:
+    here = descriptor.identity
+    if made_by.get("weights_sha256") != here.get("weights_sha256"):
+        raise InputError(
+            f"This map was made with {descriptor.name} and weights of checksum "
+            f"{str(made_by.get('weights_sha256'))[:12]}, but those here have {str(here.get('weights_sha256'))[:12]}: "
+            "give the map's own with --weights."
+        )
+    if dict(made_by) != here:
+        changed = sorted(key for key in {*made_by, *here} if made_by.get(key) != here.get(key))
+        raise InputError(
+            f"This map was made with another {descriptor.name} than this version of sfm has "
+            f"({', '.join(changed)} differ): make the map again."
+        )
+
+
+def _camera_keys(sparse_map: SparseMap, photos: Sequence[Photo]) -> dict[str, list[Any] | None]:
+    """Return what EXIF says of the camera of each camera id."""
+    by_name = {photo.name: photo for photo in photos}
+    keys: dict[str, list[Any] | None] = {}
+    for image in sparse_map.images.values():
+        photo = by_name.get(image.name)
+        key = camera_key(photo.exif, photo.width, photo.height) if photo else None
+        keys[str(image.camera_id)] = list(key) if key else None
+    return keys

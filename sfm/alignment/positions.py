@@ -1,0 +1,88 @@
+"""Reading camera positions from a table."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from sfm.errors import InputError
+
+_NAMES = ("name", "image", "filename", "file")
+_METRES = (("x", "y", "z"), ("easting", "northing", "up"), ("easting", "northing", "height"))
+_LATITUDES, _LONGITUDES = ("latitude", "lat", "latitude_deg"), ("longitude", "lon", "lng", "longitude_deg")
+_ALTITUDES = ("altitude", "alt", "height", "altitude_m")
+_EXPECTED = (
+    "its first line names the columns: name,x,y,z in metres (z up), or name,latitude,longitude[,altitude]"
+)
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Camera positions by image name.
+
+    Attributes
+    ----------
+    values
+        x, y, z in metres; or latitude and longitude in degrees and altitude in metres, NaN where not given.
+    geodetic
+        Which of both.
+    """
+
+    values: dict[str, tuple[float, float, float]]
+    geodetic: bool
+
+
+def read_positions(path: Path) -> Positions:
+    """Read a CSV file of camera positions.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, lacks the columns, names an image twice or holds no number where one should be.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"Cannot read the positions {path}: {error}.") from error
+    lines = list(csv.reader(text.splitlines()))
+    if not lines:
+        raise InputError(f"{path} is empty: {_EXPECTED}.")
+    header = [word.strip().lower() for word in lines[0]]
+    columns, geodetic = _columns(header, path)
+    values: dict[str, tuple[float, float, float]] = {}
+    for number, row in enumerate(lines[1:], start=2):
+        if not any(cell.strip() for cell in row) or row[0].lstrip().startswith("#"):
+            continue
+        try:
+            name = row[columns[0]].strip()
+            a, b, c = (math.nan if i is None or not row[i].strip() else float(row[i]) for i in columns[1:])
+        except (IndexError, ValueError) as error:
+            raise InputError(f"{path}, line {number}: a number is missing; {_EXPECTED}.") from error
+        wrong = not (abs(a) <= 90 and abs(b) <= 180) if geodetic else not math.isfinite(a + b + c)
+        if wrong or math.isinf(c):
+            raise InputError(f"{path}, line {number}: these numbers are no position; {_EXPECTED}.")
+        if name in values:
+            raise InputError(f"{path}, line {number}: a second position of {name}: keep one.")
+        values[name] = (a, b, c)
+    if not values:
+        raise InputError(f"{path} holds no position: {_EXPECTED}.")
+    return Positions(values, geodetic)
+
+
+def _columns(header: list[str], path: Path) -> tuple[tuple[int, int, int, int | None], bool]:
+    """Return the columns of the name and of three numbers (the last may be missing), and whether they are geodetic."""
+
+    def find(names: tuple[str, ...]) -> int | None:
+        return next((header.index(name) for name in names if name in header), None)
+
+    name = find(_NAMES)
+    for axes in _METRES:
+        if name is not None and all(axis in header for axis in axes):
+            x, y, z = (header.index(axis) for axis in axes)
+            return (name, x, y, z), False
+    latitude, longitude = find(_LATITUDES), find(_LONGITUDES)
+    if name is None or latitude is None or longitude is None:
+        raise InputError(f"{path} has the columns {', '.join(header)}; {_EXPECTED}.")
+    return (name, latitude, longitude, find(_ALTITUDES)), True

@@ -1,0 +1,76 @@
+"""GeoJSON (RFC 7946): the camera path and the cameras on the Earth, for QGIS, geojson.io and web maps."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sfm.errors import InputError
+from sfm.export.context import ExportContext, Exporter
+from sfm.files import write_json
+from sfm.mapping.frame import Place, place_of
+from sfm.mapping.sparse_map import SparseMap
+
+# A ten-millionth of a degree is a centimetre.
+_DEGREE_DIGITS = 8
+_METRE_DIGITS = 3
+
+
+class GeojsonExporter(Exporter):
+    """Writes `path.geojson`: a line for each folder's path, and a point for each camera.
+
+    A point's properties are the image's `name`, `heading` (degrees clockwise from north), `pitch` (degrees above
+    the horizon) and `time` (ISO 8601, by the camera's clock), as far as they are known. The line is in the order
+    of capture times if every image of it has one, else of names.
+    """
+
+    description = "GeoJSON: camera path in latitude and longitude, after `sfm align --to gps`"
+
+    def write(self, sparse_map: SparseMap, folder: Path, context: ExportContext) -> list[Path]:
+        """Write `path.geojson` into `folder`."""
+        frame = context.frame
+        if frame is None or frame.origin is None:
+            raise InputError(
+                "GeoJSON takes latitude and longitude, which this map does not have: run `sfm align MAP` first."
+            )
+        places = {name: place_of(frame, pose) for name, pose in sparse_map.poses.items()}
+        known = {name: place for name, place in places.items() if place is not None}
+        points = [_camera(name, place, context.timestamps_s.get(name)) for name, place in known.items()]
+        path = folder / "path.geojson"
+        write_json(path, {"type": "FeatureCollection", "features": [*_paths(known, context), *points]})
+        return [path]
+
+
+def _paths(places: dict[str, Place], context: ExportContext) -> list[dict[str, Any]]:
+    by_folder: dict[str, list[str]] = {}
+    for name in sorted(places):
+        by_folder.setdefault(name.rpartition("/")[0], []).append(name)
+    lines = []
+    for folder, names in by_folder.items():
+        times = context.timestamps_s
+        if all(name in times for name in names):
+            names = sorted(names, key=lambda name: (times[name], name))
+        if len(names) > 1:
+            geometry = {"type": "LineString", "coordinates": [_position(places[name]) for name in names]}
+            lines.append({"type": "Feature", "geometry": geometry, "properties": {"folder": folder}})
+    return lines
+
+
+def _camera(name: str, place: Place, time_s: float | None) -> dict[str, Any]:
+    properties: dict[str, Any] = {"name": name}
+    if place.heading_deg is not None:
+        properties["heading"] = round(place.heading_deg, 2)
+    if place.pitch_deg is not None:
+        properties["pitch"] = round(place.pitch_deg, 2)
+    if time_s is not None and math.isfinite(time_s):
+        properties["time"] = datetime.fromtimestamp(time_s, UTC).replace(tzinfo=None).isoformat()
+    geometry = {"type": "Point", "coordinates": _position(place)}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def _position(place: Place) -> list[float]:
+    """Return longitude, latitude and altitude, in the order of RFC 7946."""
+    degrees = (round(place.longitude_deg, _DEGREE_DIGITS), round(place.latitude_deg, _DEGREE_DIGITS))
+    return [*degrees, round(place.altitude_m, _METRE_DIGITS)]

@@ -1,0 +1,76 @@
+"""With which intrinsics a photograph may have been taken, before its pose is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sfm.geometry.camera import Camera
+from sfm.images.cameras import FOCAL_GUESS_PER_SIDE
+from sfm.images.exif import Exif
+
+_MODEL = "SIMPLE_RADIAL"
+
+
+@dataclass(frozen=True)
+class CameraGuess:
+    """Intrinsics worth trying.
+
+    Attributes
+    ----------
+    camera
+        The intrinsics.
+    estimate_focal
+        Whether its focal length is only a start.
+    source
+        Where they come from, in words.
+    """
+
+    camera: Camera
+    estimate_focal: bool
+    source: str
+
+
+def camera_key(exif: Exif, width: int, height: int) -> tuple[str | float | int | None, ...] | None:
+    """Return what tells a camera and its zoom from others by EXIF; None where EXIF says nothing of it."""
+    if not (exif.make or exif.model or exif.focal_mm or exif.focal_35mm):
+        return None
+    return exif.make, exif.model, exif.lens, exif.focal_mm, exif.focal_35mm, width, height
+
+
+def guess_cameras(
+    exif: Exif,
+    width: int,
+    height: int,
+    cameras: Mapping[int, Camera],
+    camera_keys: Mapping[str, Sequence[str | float | int | None] | None],
+) -> list[CameraGuess]:
+    """Return intrinsics to try, the most trusted first.
+
+    A camera of the map with the same EXIF is taken as mapping refined it. Else the focal length comes from
+    EXIF. Without EXIF, a camera of the map with the same image size may be the one. The last guess is always
+    to estimate the focal length with the pose: EXIF may be of another copy, sizes may be equal by chance.
+
+    Parameters
+    ----------
+    exif, width, height
+        Of the photograph.
+    cameras
+        The map's, by camera id.
+    camera_keys
+        `camera_key` of each camera id (as text), None where its photographs have no EXIF.
+    """
+    key, guesses = camera_key(exif, width, height), []
+    for camera_id, camera in cameras.items():
+        known = camera_keys.get(str(camera_id))
+        same = tuple(known) == key if known is not None and key is not None else known is None and key is None
+        if same and (camera.width, camera.height) == (width, height):
+            source = "as in the map, by EXIF" if key else "as in the map, by image size"
+            guesses.append(CameraGuess(camera, False, source))
+    focal_px = exif.focal_px(width, height)
+    if focal_px and not guesses:
+        camera = Camera.from_focal(_MODEL, width, height, focal_px, focal_is_known=True)
+        guesses.append(CameraGuess(camera, False, "focal length from EXIF"))
+    start = FOCAL_GUESS_PER_SIDE * max(width, height)
+    unknown = Camera.from_focal(_MODEL, width, height, start, focal_is_known=False)
+    return [*guesses, CameraGuess(unknown, True, "focal length estimated")]

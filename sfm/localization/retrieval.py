@@ -1,0 +1,88 @@
+"""Which views of a map look like a photograph: local descriptors aggregated to one global descriptor each.
+
+VLAD: H. Jegou, M. Douze, C. Schmid and P. Perez, "Aggregating local descriptors into a compact image
+representation", CVPR 2010; with the intra-normalisation of R. Arandjelovic and A. Zisserman, "All about VLAD",
+CVPR 2013. Nothing is trained but the codebook, which comes from the map's own descriptors, so that the global
+descriptor stands the changes of light that the local one stands.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats32 = NDArray[np.float32]
+
+WORDS = 64
+_ROWS_PER_WORD = 256
+TRAINING_ROWS = WORDS * _ROWS_PER_WORD
+_ITERATIONS = 12
+_FEWEST_ROWS_PER_WORD = 8
+
+
+def train_codebook(rows: Floats32, seed: int = 0, words: int = WORDS) -> Floats32:
+    """Cluster local descriptors into visual words by k-means.
+
+    Parameters
+    ----------
+    rows : (N, D) float32
+        Descriptors of the map, or a fair sample of them.
+    seed
+        Of the choice of rows and of the first centres.
+    words
+        Number of words; fewer where there are not enough rows.
+
+    Returns
+    -------
+    (W, D) float32, W <= words; (0, D) without rows.
+    """
+    words = min(words, len(rows) // _FEWEST_ROWS_PER_WORD)
+    if words == 0:
+        return np.empty((0, rows.shape[1]), np.float32)
+    rng = np.random.default_rng(seed)
+    most = words * _ROWS_PER_WORD
+    chosen = rows if len(rows) <= most else rows[np.sort(rng.choice(len(rows), most, replace=False))]
+    import faiss
+
+    kmeans = faiss.Kmeans(
+        rows.shape[1],
+        words,
+        niter=_ITERATIONS,
+        seed=seed,
+        min_points_per_centroid=1,
+        max_points_per_centroid=_ROWS_PER_WORD,
+    )
+    kmeans.train(np.ascontiguousarray(chosen, np.float32))
+    return np.asarray(kmeans.centroids, np.float32).reshape(words, rows.shape[1])
+
+
+def aggregate(rows: Floats32, codebook: Floats32) -> Floats32:
+    """Aggregate the local descriptors of one image.
+
+    Parameters
+    ----------
+    rows : (N, D) float32
+        Local descriptors; any N, also 0.
+    codebook : (W, D) float32
+        Visual words.
+
+    Returns
+    -------
+    (W * D,) float32 of length 1; zero where there is nothing to aggregate.
+    """
+    vlad = np.zeros(codebook.shape, np.float32)
+    if len(rows) and len(codebook):
+        # The nearest word by squared distance; the length of the rows themselves is the same for all words.
+        nearest = (rows @ codebook.T - (codebook**2).sum(axis=1) / 2).argmax(axis=1)
+        order = np.argsort(nearest, kind="stable")
+        used, first = np.unique(nearest[order], return_index=True)
+        counts = np.diff(np.append(first, len(rows)))
+        vlad[used] = np.add.reduceat(rows[order], first, axis=0) - counts[:, None] * codebook[used]
+    vlad /= np.maximum(np.linalg.norm(vlad, axis=1, keepdims=True), 1e-12)
+    return (vlad / max(float(np.linalg.norm(vlad)), 1e-12)).reshape(-1)
+
+
+def rank_views(query: Floats32, views: NDArray[np.floating], count: int) -> NDArray[np.intp]:
+    """Return the indices of the `count` rows of `views` (V, G) most similar to `query` (G,), best first."""
+    similarity = np.asarray(views, np.float32) @ query
+    return np.argsort(-similarity, kind="stable")[:count]

@@ -1,0 +1,279 @@
+"""Find a described photograph in a map: candidate views, matches, pose, a second look, and whether it is chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm.features.keypoints import Keypoints
+from sfm.geometry.chance import log10_nfa_of_pose
+from sfm.localization.absolute_pose import (
+    AbsolutePose,
+    PoseUncertainty,
+    estimate_absolute_pose,
+    pose_uncertainty,
+    refine_absolute_pose,
+    reprojection_errors,
+)
+from sfm.localization.correspondences import (
+    Correspondences,
+    match_near_projections,
+    match_to_views,
+    visible,
+)
+from sfm.localization.index import LocalizationIndex
+from sfm.localization.options import LocalizationOptions
+from sfm.localization.query_camera import CameraGuess
+from sfm.localization.retrieval import aggregate, rank_views
+from sfm.localization.stopwatch import Stopwatch
+from sfm.mapping.sparse_map import SparseMap
+
+Floats = NDArray[np.float64]
+
+# A pose counts if chance is expected to give one as good in a thousand photographs that are not in the map.
+MAX_LOG10_NFA = -3.0
+# A focal length estimated with the pose bends to fit wrong points too: it has to explain clearly more.
+_NEARLY_AS_MANY = 0.8
+# Where to look again for a point, in inlier thresholds.
+_SECOND_LOOK = 1.5
+_SECOND_LOOKS = 2
+
+
+@dataclass(frozen=True)
+class Query:
+    """A described photograph.
+
+    Attributes
+    ----------
+    keypoints, descriptors
+        Its features, (N, D) rows of unit length.
+    guesses
+        Intrinsics to try.
+    px_per_px : float
+        Pixels of the original for one of the picture that was looked at.
+    """
+
+    keypoints: Keypoints
+    descriptors: NDArray[np.float32]
+    guesses: Sequence[CameraGuess]
+    px_per_px: float = 1.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the search came to.
+
+    Attributes
+    ----------
+    pose
+        The best pose, whether or not it is to be believed; None if there is none.
+    guess
+        The intrinsics it started from.
+    xy, point_ids, xyz : (M, 2), (M,), (M, 3)
+        The matches that `pose.inliers` indexes: pixels, the map's points and their positions.
+    matches
+        Number of matches before there was a pose.
+    log10_nfa
+        How far from chance.
+    uncertainty
+        Of the pose; None where the inliers do not determine it.
+    views
+        Candidate views, most alike first, as positions in the index.
+    refusal
+        Why the pose is not to be believed; empty if it is.
+    seconds
+        Time by stage.
+    """
+
+    pose: AbsolutePose | None
+    guess: CameraGuess | None
+    xy: Floats
+    point_ids: NDArray[np.int64]
+    xyz: Floats
+    matches: int
+    log10_nfa: float
+    uncertainty: PoseUncertainty | None
+    views: tuple[int, ...]
+    refusal: str
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    guess: CameraGuess
+    pose: AbsolutePose
+    log10_nfa: float
+
+
+def search(
+    query: Query,
+    sparse_map: SparseMap,
+    index: LocalizationIndex,
+    ratio: float,
+    options: LocalizationOptions,
+) -> Found:
+    """Find the pose of a photograph in a map.
+
+    Parameters
+    ----------
+    query
+        The photograph.
+    sparse_map, index
+        The map: points by `point_ids`, and the descriptors of their observations.
+    ratio
+        Ratio test that suits the descriptor; 1 for none.
+    options
+        What is chosen.
+    """
+    watch = Stopwatch()
+    threshold_px = options.max_error_px * query.px_per_px
+    xy = query.keypoints.xy.astype(np.float64)
+    with watch("retrieve"):
+        views = candidate_views(query, index, options.candidates)
+    with watch("match"):
+        found = match_to_views(query.descriptors, index, views, ratio)
+    with watch("pose"):
+        attempts = [
+            attempt
+            for guess in query.guesses
+            if (attempt := _attempt(guess, found, xy, sparse_map, threshold_px, options.seed))
+        ]
+    best = _most_trusted(attempts)
+    if best is None:
+        nothing = Correspondences(*(np.empty(0, np.int64),) * 3)
+        refusal = f"only {len(found)} of its keypoints look like points of the map"
+        return _found(None, nothing, xy, sparse_map, len(found), 99.0, None, views, refusal, watch)
+    refusal = _refusal(best, len(found), options)
+    pose, matches, uncertainty = best.pose, found, None
+    if not refusal:
+        with watch("refine"):
+            pose, matches = _look_again(query, pose, found, sparse_map, index, views, threshold_px, ratio)
+            settled = _positions(sparse_map, matches.point_ids)
+            uncertainty = pose_uncertainty(pose, xy[matches.keypoints], settled)
+        if uncertainty is None:
+            refusal = "the points that agree do not determine a pose"
+    result = _found(
+        pose, matches, xy, sparse_map, len(found), best.log10_nfa, uncertainty, views, refusal, watch
+    )
+    return replace(result, guess=best.guess)
+
+
+def candidate_views(query: Query, index: LocalizationIndex, count: int) -> list[int]:
+    """Return the views to match with: all of a small map, else those that look most alike, best first."""
+    if not len(index.codebook) or not len(query.descriptors):
+        return list(range(len(index.view_names)))[:count]
+    ranked = rank_views(aggregate(query.descriptors, index.codebook), index.view_descriptors, count)
+    return [int(view) for view in ranked]
+
+
+def _attempt(
+    guess: CameraGuess,
+    found: Correspondences,
+    xy: Floats,
+    sparse_map: SparseMap,
+    threshold_px: float,
+    seed: int,
+) -> _Attempt | None:
+    xy, xyz = xy[found.keypoints], _positions(sparse_map, found.point_ids)
+    pose = estimate_absolute_pose(
+        xy, xyz, guess.camera, threshold_px, estimate_focal=guess.estimate_focal, seed=seed
+    )
+    if pose is None:
+        return None
+    # A keypoint with several orientations is one place.
+    _, first = np.unique(xy, axis=0, return_index=True)
+    nfa = log10_nfa_of_pose(
+        xy[first],
+        pose.camera.project(pose.cam_from_world.apply(xyz[first])),
+        threshold_px,
+        guess.camera.width,
+        guess.camera.height,
+        focal_estimated=guess.estimate_focal,
+    )
+    return _Attempt(guess, pose, nfa)
+
+
+def _most_trusted(attempts: Sequence[_Attempt]) -> _Attempt | None:
+    """Return the first attempt, in the order of trust in its intrinsics, that explains nearly as much as any."""
+    enough = _NEARLY_AS_MANY * max((len(attempt.pose.inliers) for attempt in attempts), default=0)
+    return next((attempt for attempt in attempts if len(attempt.pose.inliers) >= enough), None)
+
+
+def _refusal(best: _Attempt, matches: int, options: LocalizationOptions) -> str:
+    inliers = len(best.pose.inliers)
+    if inliers < options.min_inliers:
+        return f"only {inliers} of {matches} matches agree with a pose"
+    if best.log10_nfa > MAX_LOG10_NFA:
+        return f"{inliers} of {matches} matches agree with a pose, as could come about by chance"
+    camera = best.pose.camera
+    if best.guess.estimate_focal and not 0.2 < camera.focal_px / max(camera.width, camera.height) < 20:
+        return "the pose that fits best has an impossible focal length"
+    return ""
+
+
+def _look_again(
+    query: Query,
+    pose: AbsolutePose,
+    found: Correspondences,
+    sparse_map: SparseMap,
+    index: LocalizationIndex,
+    views: Sequence[int],
+    threshold_px: float,
+    ratio: float,
+) -> tuple[AbsolutePose, Correspondences]:
+    """Match again near the projections of the map's points, and refine the pose with what is found."""
+    xy = query.keypoints.xy.astype(np.float64)
+    for _ in range(_SECOND_LOOKS):
+        projected = visible(pose.cam_from_world, pose.camera, sparse_map.xyz)
+        matches = match_near_projections(
+            xy,
+            query.descriptors,
+            index,
+            views,
+            sparse_map.point_ids,
+            projected,
+            _SECOND_LOOK * threshold_px,
+            ratio,
+        )
+        xyz = _positions(sparse_map, matches.point_ids)
+        errors = reprojection_errors(pose.cam_from_world, pose.camera, xy[matches.keypoints], xyz)
+        inliers = np.flatnonzero(errors <= threshold_px)
+        if len(inliers) < len(pose.inliers):
+            break
+        pose = refine_absolute_pose(replace(pose, inliers=inliers), xy[matches.keypoints], xyz, threshold_px)
+        found = matches
+    return pose, found
+
+
+def _positions(sparse_map: SparseMap, point_ids: NDArray[np.int64]) -> Floats:
+    return sparse_map.xyz[np.searchsorted(sparse_map.point_ids, point_ids)]
+
+
+def _found(
+    pose: AbsolutePose | None,
+    matches: Correspondences,
+    xy: Floats,
+    sparse_map: SparseMap,
+    first_matches: int,
+    log10_nfa: float,
+    uncertainty: PoseUncertainty | None,
+    views: Sequence[int],
+    refusal: str,
+    watch: Stopwatch,
+) -> Found:
+    return Found(
+        pose,
+        None,
+        xy[matches.keypoints],
+        matches.point_ids,
+        _positions(sparse_map, matches.point_ids),
+        first_matches,
+        log10_nfa,
+        uncertainty,
+        tuple(views),
+        refusal,
+        watch.seconds,
+    )
