@@ -150,7 +150,7 @@ def visible(cam_from_world: Pose, camera: Camera, xyz: Floats) -> Floats:
     """Project (P, 3) points; NaN for those behind the camera or outside its image."""
     xy = camera.project(cam_from_world.apply(xyz))
     with np.errstate(invalid="ignore"):
-        inside = ((xy >= -0.5) & (xy <= [camera.width - 0.5, camera.height - 0.5])).all(axis=1)
+        inside = np.all((xy >= -0.5) & (xy <= [camera.width - 0.5, camera.height - 0.5]), axis=1)
     return np.where(inside[:, None], xy, np.nan)
 
 
