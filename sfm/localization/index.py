@@ -158,7 +158,7 @@ def build_index(
         quantized=np.rint(observed / step).astype(np.int8),
         step=step,
         codebook=codebook,
-        view_descriptors=np.array(views, np.float16).reshape(len(images), -1),
+        view_descriptors=np.array(views, np.float16).reshape(len(images), codebook.size),
         recipe={**recipe, "topology": topology_digest(sparse_map)},
     )
 

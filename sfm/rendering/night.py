@@ -187,7 +187,9 @@ def _shaken(scene: Floats, length_px: float, direction: float) -> Floats:
         kernel[row, column + 1] += right * (1 - below)
         kernel[row + 1, column] += (1 - right) * below
         kernel[row + 1, column + 1] += right * below
-    return np.asarray(cv2.filter2D(scene, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT), np.float32)
+    return np.asarray(
+        cv2.filter2D(scene, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT), np.float32
+    )
 
 
 def _compressed(rgb: Bytes, quality: int) -> Bytes:

@@ -15,11 +15,14 @@ from sfm.geometry.chance import (
     largest_chance_inliers,
     log10_nfa,
     log10_nfa_of,
+    log10_nfa_of_pose,
     transfer_probability,
 )
+from sfm.geometry.camera import Camera
 from sfm.geometry.epipolar import essential_from_pose, fundamental_from_essential, sampson_error_sq
 from sfm.geometry.pose import Pose
 from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions
+from sfm.localization.absolute_pose import estimate_absolute_pose
 from sfm.mapping.colmap_verifier import make_verifier
 
 from .synthetic import CAMERA, HEIGHT, WIDTH, make_scene, random_points, random_pose
@@ -206,3 +209,41 @@ def test_the_smaller_image_counts():
         log10_nfa_of(geometry, scene.xy1, scene.xy2, *pair) for pair in ((CAMERA, small), (small, CAMERA))
     ]
     assert min(both) > log10_nfa_of(geometry, scene.xy1, scene.xy2, CAMERA, CAMERA) + 5
+
+
+class TestPose:
+    def test_random_matches_are_explained_by_chance(self):
+        """The best of the poses that samples of random matches define is hardly ever beyond chance."""
+        camera = Camera("SIMPLE_PINHOLE", 1000, 800, (900.0, 499.5, 399.5))
+        values = []
+        for seed in range(6):
+            rng = np.random.default_rng(seed)
+            xy = rng.uniform(0, [1000, 800], (150, 2))
+            xyz = rng.uniform([-5, -4, 4], [5, 4, 12], (150, 3))
+            found = estimate_absolute_pose(xy, xyz, camera, 6.0, seed=seed)
+            projected = camera.project(found.cam_from_world.apply(xyz))
+            values.append(log10_nfa_of_pose(xy, projected, 6.0, 1000, 800))
+        assert min(values) > -1
+
+    def test_agreement_is_far_from_chance_and_more_so_with_more(self):
+        rng = np.random.default_rng(0)
+        xy = rng.uniform(0, [1000, 800], (100, 2))
+        nfa = []
+        for wrong in (80, 50, 0):
+            projected = xy + rng.normal(0, 1, xy.shape)
+            projected[:wrong] = rng.uniform(0, [1000, 800], (wrong, 2))
+            nfa.append(log10_nfa_of_pose(xy, projected, 6.0, 1000, 800))
+        assert nfa[0] < -20
+        assert nfa[0] > nfa[1] > nfa[2]
+        assert log10_nfa_of_pose(xy, projected, 6.0, 1000, 800, focal_estimated=True) > nfa[2]
+
+    def test_crowded_points_say_little(self):
+        """Points on a spot agree however they are paired."""
+        rng = np.random.default_rng(1)
+        spot = rng.normal([500, 400], 2, (100, 2))
+        assert log10_nfa_of_pose(spot, spot + rng.normal(0, 1, spot.shape), 6.0, 1000, 800) > 0
+
+    def test_nothing_is_not_related(self):
+        assert log10_nfa_of_pose(np.empty((0, 2)), np.empty((0, 2)), 6.0, 1000, 800) == 99
+        nowhere = np.full((20, 2), np.nan)
+        assert log10_nfa_of_pose(np.zeros((20, 2)), nowhere, 6.0, 1000, 800) > 0
