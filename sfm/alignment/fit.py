@@ -122,7 +122,7 @@ def align_to_gps(
     enu = geodetic_to_enu(np.where(np.isfinite(positions), positions, origin[2]), np.array(origin))
     if not np.isfinite(positions[:, 2]).all():
         enu[:, 2] = 0.0
-    if free.spread_m < 1e-3:
+    if np.ptp(enu, axis=0).max() < 1e-3:
         raise InputError(
             "All GPS positions are the same: they give no scale and no direction. Align with --to csv, --to model "
             "or --to gravity."

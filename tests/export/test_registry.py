@@ -6,7 +6,7 @@ from tests.mapping.maps import make_map
 
 
 def test_the_formats():
-    assert FORMATS == ("ply", "tum", "kitti", "colmap-text", "colmap-bin", "nerfstudio", "hloc")
+    assert FORMATS == ("ply", "tum", "kitti", "colmap-text", "colmap-bin", "nerfstudio", "hloc", "geojson")
 
 
 def test_an_unknown_format_names_the_known(tmp_path):

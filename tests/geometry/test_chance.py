@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
+from sfm.geometry.camera import Camera
 from sfm.geometry.chance import (
     chance_inlier_ratio,
     empirical_probability,
@@ -18,7 +19,6 @@ from sfm.geometry.chance import (
     log10_nfa_of_pose,
     transfer_probability,
 )
-from sfm.geometry.camera import Camera
 from sfm.geometry.epipolar import essential_from_pose, fundamental_from_essential, sampson_error_sq
 from sfm.geometry.pose import Pose
 from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions

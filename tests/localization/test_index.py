@@ -51,7 +51,7 @@ def test_missing_descriptors_are_named():
     scene = make_scene()
     rows = dict(scene.descriptors)
     del rows["03.jpg"]
-    with pytest.raises(InputError, match="no descriptors of 03.jpg: run `sfm reconstruct` again"):
+    with pytest.raises(InputError, match=r"no descriptors of 03.jpg: run `sfm reconstruct` again"):
         build_index(scene.sparse_map, rows, RECIPE)
 
 
