@@ -148,7 +148,8 @@ def refine_absolute_pose(
 ) -> AbsolutePose:
     """Minimise the reprojection errors of the inliers, and look again which matches are inliers.
 
-    Parameters are those of `estimate_absolute_pose`; where the refined pose keeps fewer inliers, `estimate` stands.
+    Parameters are those of `estimate_absolute_pose`; where errors grow, cut off at the
+    threshold, `estimate` stands.
     """
     if len(estimate.inliers) < _SMALLEST_SAMPLE:
         return estimate
@@ -164,13 +165,13 @@ def refine_absolute_pose(
         return estimate
     camera = _like(camera_from_colmap(colmap_camera), estimate.camera)
     pose = pose_from_colmap(found["cam_from_world"])
-    inliers = np.flatnonzero(reprojection_errors(pose, camera, xy, xyz) <= threshold_px)
-    if len(inliers) < len(estimate.inliers):
-        # COLMAP's robust loss may give up border cases; a pose that gives up more has gone astray.
-        before = reprojection_errors(estimate.cam_from_world, estimate.camera, xy, xyz)
-        if np.minimum(before, threshold_px).sum() < _truncated(pose, camera, xy, xyz, threshold_px):
-            return estimate
-    return replace(estimate, cam_from_world=pose, camera=camera, inliers=inliers)
+    before = reprojection_errors(estimate.cam_from_world, estimate.camera, xy, xyz)
+    after = reprojection_errors(pose, camera, xy, xyz)
+    if np.minimum(after, threshold_px).sum() > np.minimum(before, threshold_px).sum():
+        return estimate
+    return replace(
+        estimate, cam_from_world=pose, camera=camera, inliers=np.flatnonzero(after <= threshold_px)
+    )
 
 
 def reprojection_errors(cam_from_world: Pose, camera: Camera, xy: Floats, xyz: Floats) -> Floats:
@@ -243,10 +244,6 @@ def _with_focal(camera: Camera, share: float) -> Camera:
     n = len(camera.params) - 2 - len(camera.distortion)
     params = tuple(p * (1 + share) if i < n else p for i, p in enumerate(camera.params))
     return replace(camera, params=params)
-
-
-def _truncated(pose: Pose, camera: Camera, xy: Floats, xyz: Floats, threshold_px: float) -> float:
-    return float(np.minimum(reprojection_errors(pose, camera, xy, xyz), threshold_px).sum())
 
 
 def _like(camera: Camera, original: Camera) -> Camera:

@@ -17,6 +17,10 @@ from sfm.matching.mutual import match_mutual
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
+# Unrelated unit vectors of these dimensions are about sqrt(2) apart; descriptors of one point are well below 1.
+_FARTHEST = 1.0
+_ROWS_AT_ONCE = 200_000
+
 
 @dataclass(frozen=True)
 class Correspondences:
@@ -124,11 +128,6 @@ def match_near_projections(
         index.point_ids[rows[pair_row[first]]][distinct],
         distance[distinct],
     )
-
-
-# Unrelated unit vectors of these dimensions are about sqrt(2) apart; descriptors of one point are well below 1.
-_FARTHEST = 1.0
-_ROWS_AT_ONCE = 200_000
 
 
 def _similarity(
