@@ -22,6 +22,7 @@ from sfm.files import write_tensors
 from sfm.images.decode import load_gray
 from sfm.images.photo_set import Photo, Skipped
 from sfm.progress import SILENT, Progress
+from sfm.threads import one_thread_each
 from sfm.workspace import Recipe, Workspace
 
 T = TypeVar("T")
@@ -274,6 +275,7 @@ def _on_each(
     skipped: list[Skipped] = []
     with (
         progress.stage(title, len(photos)) as step,
+        one_thread_each(),
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         for outcome in pool.map(work, photos):

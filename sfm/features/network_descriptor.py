@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,19 @@ from numpy.typing import NDArray
 
 from sfm.errors import InputError
 from sfm.features import pretrained
+from sfm.features.batch_size import BatchSize
 from sfm.features.descriptor import Descriptor
 from sfm.features.keypoints import Keypoints
 from sfm.features.networks import DIMENSION, PatchNetwork, channels_last, folded
 from sfm.features.patches import PATCH_SCALE, extract_patches
+from sfm.features.precision import precision_of
 from sfm.images.gray import GrayImage
 
-# Large enough to keep the cores busy, small enough that a layer's output stays near the cache.
-_BATCH_ON_CPU = 256
-_BATCH_ON_CUDA = 4096
+# Large enough to keep the cores busy; on a CPU small enough that a layer's output stays near the cache.
+_BATCHES = {"cpu": (32, 64, 128), "cuda": (1024, 4096, 16384)}
+# Smaller batches go other ways in oneDNN, which round differently: they are filled up, so that a patch's row does
+# not depend on which batch it came in.
+_SMALLEST_BATCH = 16
 
 
 class NetworkDescriptor(Descriptor):
@@ -37,9 +42,9 @@ class NetworkDescriptor(Descriptor):
     patch_scale
         Side of a patch in sigmas.
     batch_size
-        Patches at once; None for what suits the device.
+        Patches at once; None to learn what suits the device.
     precision
-        "float32", "bfloat16", or "auto": bfloat16 where the hardware multiplies matrices in it.
+        "float32", "bfloat16", "float16", or "auto": half precision where the hardware is faster in it.
     """
 
     dimension = DIMENSION
@@ -59,16 +64,17 @@ class NetworkDescriptor(Descriptor):
         self.patch_scale = patch_scale
         self._sha256 = weights_sha256
         self._device = choose_device(device)
-        self._batch_size = batch_size or (_BATCH_ON_CUDA if self._device.type == "cuda" else _BATCH_ON_CPU)
-        self._half = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(self._device))
-        self._network = channels_last(folded(network).to(self._device))
+        self._batch_size = BatchSize((batch_size,) if batch_size else _BATCHES[self._device.type])
+        self._dtype = precision_of(precision, self._device)
+        self._network = channels_last(folded(network).to(self._device, self._dtype))
 
     @property
     def identity(self) -> dict[str, object]:
-        """Name, version, weights and the patches' size."""
+        """Name, version, weights, precision and the patches' size."""
         return {
             "descriptor": self.name,
-            "version": 1,
+            "version": 2,
+            "precision": str(self._dtype).removeprefix("torch."),
             "weights_sha256": self._sha256,
             "patch_scale": self.patch_scale,
         }
@@ -80,16 +86,30 @@ class NetworkDescriptor(Descriptor):
     def describe_patches(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Describe (N, 1, 32, 32) uint8 patches: (N, 128) float32 rows of unit length."""
         rows = np.empty((len(patches), self.dimension), np.float32)
-        for start in range(0, len(patches), self._batch_size):
-            batch = torch.from_numpy(patches[start : start + self._batch_size]).to(self._device)
-            with (
-                torch.inference_mode(),
-                torch.autocast(self._device.type, torch.bfloat16, enabled=self._half),
-            ):
-                described = self._network(batch.float().contiguous(memory_format=torch.channels_last))
-            unit = torch.nn.functional.normalize(described, dim=1)
-            rows[start : start + len(batch)] = unit.cpu().numpy()
+        start = 0
+        while start < len(patches):
+            size = self._batch_size.next()
+            batch = patches[start : start + size]
+            began = time.perf_counter()
+            try:
+                rows[start : start + len(batch)] = self._describe_batch(batch)
+            except torch.OutOfMemoryError:
+                self._batch_size.too_large(size)
+                continue
+            if len(batch) == size:
+                self._batch_size.took(size, time.perf_counter() - began)
+            start += len(batch)
         return rows
+
+    def _describe_batch(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+        count = len(patches)
+        if count < _SMALLEST_BATCH:
+            patches = np.resize(patches, (_SMALLEST_BATCH, *patches.shape[1:]))
+        with torch.inference_mode():
+            # Grey levels up to 256 are exact in half precision too.
+            pixels = torch.from_numpy(patches).to(self._device).to(self._dtype)
+            described = self._network(pixels.contiguous(memory_format=torch.channels_last))
+            return torch.nn.functional.normalize(described, dim=1)[:count].cpu().numpy()
 
 
 def make_network_descriptor(
@@ -118,14 +138,3 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: this machine offers no CUDA device to torch. Use --device cpu.")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def multiplies_bfloat16(device: torch.device) -> bool:
-    """Tell whether bfloat16 is faster than float32 there: tensor cores on a GPU, AMX on a CPU.
-
-    AVX512-BF16 alone is not: oneDNN's convolutions of these sizes are slower with it than in float32.
-    """
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    # Older versions of torch do not say; float32 is right everywhere.
-    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())

@@ -55,14 +55,15 @@ class PatchNetwork(nn.Module):
 
         Parameters
         ----------
-        patches : (N, 1, 32, 32) float32
+        patches : (N, 1, 32, 32), in the precision of the weights
             Grey levels, 0 to 255.
 
         Returns
         -------
         (N, 128) float32, rows of unit length (TFeat's are not, as published).
         """
-        return self.normalise_rows(self.trunk(self.normalise_patches(patches)).flatten(1))
+        normalised = self.normalise_patches(patches).to(patches.dtype)
+        return self.normalise_rows(self.trunk(normalised).flatten(1))
 
     def initialise(self) -> None:
         """Draw orthogonal weights (Mishchuk et al. 2017) from torch's generator."""
@@ -71,6 +72,17 @@ class PatchNetwork(nn.Module):
                 nn.init.orthogonal_(module.weight, gain=ORTHOGONAL_GAIN)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+
+
+class _InstanceNorm(nn.InstanceNorm2d):
+    """Zero mean and unit variance of every patch, computed in float32: grey levels are large against their spread."""
+
+    def __init__(self) -> None:
+        super().__init__(1, affine=False)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        normalised: Tensor = super().forward(patches.float())
+        return normalised.to(patches.dtype)
 
 
 class HardNet(PatchNetwork):
@@ -95,7 +107,7 @@ class SosNet(PatchNetwork):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.InstanceNorm2d(1, affine=False), *_seven_convolutions(dropout=0.1))
+        self.layers = nn.Sequential(_InstanceNorm(), *_seven_convolutions(dropout=0.1))
 
     def normalise_patches(self, patches: Tensor) -> Tensor:
         """Leave the patches to the network's first layer, in float32."""
@@ -128,7 +140,7 @@ class TFeat(PatchNetwork):
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.InstanceNorm2d(1, affine=False),
+            _InstanceNorm(),
             nn.Conv2d(1, 32, kernel_size=7),
             nn.Tanh(),
             nn.MaxPool2d(kernel_size=2, stride=2),
@@ -139,7 +151,7 @@ class TFeat(PatchNetwork):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Describe patches; see `PatchNetwork.forward`. Rows are not normalised."""
-        rows: Tensor = self.descr(self.features(patches.float()).flatten(1))
+        rows: Tensor = self.descr(self.features(patches).flatten(1))
         return rows.float()
 
     def initialise(self) -> None:

@@ -17,8 +17,9 @@ from torch import Tensor
 from sfm.allocator import keep_freed_memory
 from sfm.errors import InputError, WorkError
 from sfm.features import pretrained
-from sfm.features.network_descriptor import choose_device, multiplies_bfloat16
+from sfm.features.network_descriptor import choose_device
 from sfm.features.networks import NETWORKS, PatchNetwork, channels_last
+from sfm.features.precision import multiplies_bfloat16
 from sfm.files import atomic_path, write_json
 from sfm.learning.batches import BatchSampler
 from sfm.learning.losses import RECIPES, second_order_similarity

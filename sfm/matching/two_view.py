@@ -12,6 +12,7 @@ from sfm.geometry.camera import Camera
 from sfm.geometry.chance import log10_nfa_of
 from sfm.geometry.epipolar import sampson_error_sq
 from sfm.geometry.two_view import TwoViewGeometry, Verifier, fundamental_of
+from sfm.matching.distinct import match_distinct
 from sfm.matching.guided import settle_by_geometry
 from sfm.matching.mutual import match_mutual
 
@@ -54,7 +55,12 @@ class VerifiedMatches:
 
 
 def match_views(
-    view1: DescribedView, view2: DescribedView, verifier: Verifier, ratio: float, guided: bool
+    view1: DescribedView,
+    view2: DescribedView,
+    verifier: Verifier,
+    ratio: float,
+    guided: bool,
+    half: bool = False,
 ) -> VerifiedMatches:
     """Match two views and verify the matches.
 
@@ -72,14 +78,20 @@ def match_views(
         Ratio test; 1 for none.
     guided
         Whether to take the second look.
+    half
+        Whether descriptors are compared in half precision first, see `match_distinct`; changes only the time.
     """
-    mutual = match_mutual(view1.descriptors, view2.descriptors)
-    distinct = mutual.below(ratio)
-    xy1 = view1.keypoints.xy[distinct.index[:, 0]].astype(np.float64)
-    xy2 = view2.keypoints.xy[distinct.index[:, 1]].astype(np.float64)
+    rows1, rows2 = view1.descriptors, view2.descriptors
+    if guided:
+        mutual = match_mutual(rows1, rows2)
+        distinct = mutual.below(ratio).index
+    else:
+        distinct = match_distinct(rows1, rows2, ratio, half)
+    xy1 = view1.keypoints.xy[distinct[:, 0]].astype(np.float64)
+    xy2 = view2.keypoints.xy[distinct[:, 1]].astype(np.float64)
     geometry = verifier.verify(xy1, xy2, view1.camera, view2.camera)
     nfa = log10_nfa_of(geometry, xy1, xy2, view1.camera, view2.camera)
-    found = VerifiedMatches(distinct.index, geometry, nfa)
+    found = VerifiedMatches(distinct, geometry, nfa)
     F = fundamental_of(geometry, view1.camera, view2.camera)
     if not (guided and found.beyond_chance) or F is None:
         return found
@@ -89,14 +101,14 @@ def match_views(
         F,
         view1.keypoints.xy,
         view2.keypoints.xy,
-        view1.descriptors,
-        view2.descriptors,
+        rows1,
+        rows2,
         _band_px(F, xy1[geometry.inliers], xy2[geometry.inliers], geometry.threshold_px),
         ratio,
     )
     added = np.arange(len(distinct), len(distinct) + settled.sum())
     inliers = np.concatenate([geometry.inliers, added])
-    index = np.concatenate([distinct.index, ambiguous.index[settled]])
+    index = np.concatenate([distinct, ambiguous.index[settled]])
     return VerifiedMatches(index, replace(geometry, inliers=inliers), nfa)
 
 

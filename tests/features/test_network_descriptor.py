@@ -1,15 +1,22 @@
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from sfm.errors import InputError
 from sfm.features import pretrained
+from sfm.features.choice import default_ratio
+from sfm.features.detectors import DogDetector
 from sfm.features.keypoints import Keypoints
 from sfm.features.network_descriptor import NetworkDescriptor, choose_device, make_network_descriptor
 from sfm.features.networks import NETWORKS
 from sfm.images.gray import GrayImage
+from sfm.matching.mutual import match_mutual
 
 from .descriptor_contract import DescriptorContract
+from .pictures import texture
+
+TURN = np.array([[0.92, -0.35, 60.0], [0.35, 0.92, -50.0]])
 
 
 def make(name="sosnet", **options):
@@ -37,16 +44,54 @@ def test_rows_are_unit_float32(name, patches):
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
 
 
-def test_batches_do_not_change_the_rows(patches):
-    assert np.allclose(
-        make(batch_size=7).describe_patches(patches), make(batch_size=70).describe_patches(patches), atol=1e-5
-    )
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_row_does_not_depend_on_its_batch(patches, precision):
+    """Else the same photographs would not give the same map: sizes are chosen by how fast they are."""
+    rows = make(precision=precision, batch_size=70).describe_patches(patches)
+    for size in (1, 7, 32, 64):
+        in_batches = make(precision=precision, batch_size=size).describe_patches(patches)
+        np.testing.assert_array_equal(in_batches, rows)
 
 
-def test_bfloat16_stays_near(patches):
-    exact = make(precision="float32").describe_patches(patches)
-    rounded = make(precision="bfloat16").describe_patches(patches)
-    assert (exact * rounded).sum(axis=1).min() > 0.999
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bfloat16_stays_near(name, patches):
+    faint = (127 + patches // 64).astype(np.uint8)
+    for given, least in ((patches, 0.9995), (faint, 0.999)):
+        exact = make(name, precision="float32").describe_patches(given)
+        rounded = make(name, precision="bfloat16").describe_patches(given)
+        assert (exact * rounded).sum(axis=1).min() > least
+
+
+def test_bfloat16_finds_the_same_matches():
+    here, there = texture(400, 400), cv2.warpAffine(texture(400, 400), TURN, (400, 400))
+    both = [GrayImage.of(pixels) for pixels in (here, there)]
+    keypoints = [DogDetector().detect(image) for image in both]
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        loaded = pretrained.load("sosnet")
+        descriptor = NetworkDescriptor("sosnet", loaded.network, "", device="cpu", precision=precision)
+        rows = [descriptor.describe(*view) for view in zip(both, keypoints, strict=True)]
+        matches = match_mutual(*rows).below(default_ratio("sosnet"))
+        found[precision] = set(map(tuple, matches.index))
+    exact, rounded = found["float32"], found["bfloat16"]
+    assert len(exact) > 200
+    assert len(exact & rounded) >= 0.99 * max(len(exact), len(rounded))
+
+
+def test_a_batch_that_does_not_fit_is_halved(patches, monkeypatch):
+    rows = make(batch_size=32).describe_patches(patches)
+    descriptor = make(batch_size=64)
+    whole, sizes = descriptor._describe_batch, []
+
+    def small_device(batch):
+        sizes.append(len(batch))
+        if len(batch) > 20:
+            raise torch.OutOfMemoryError("out of memory")
+        return whole(batch)
+
+    monkeypatch.setattr(descriptor, "_describe_batch", small_device)
+    np.testing.assert_array_equal(descriptor.describe_patches(patches), rows)
+    assert sizes == [64, 32, 16, 16, 16, 16, 6]
 
 
 def test_describes_keypoints_of_an_image():
@@ -69,6 +114,13 @@ def test_the_identity_names_weights_and_patches(tmp_path):
     identity = make_network_descriptor("sosnet", weights=path, device="cpu", patch_scale=20.0).identity
     assert identity["weights_sha256"] == pretrained.sha256(path)
     assert identity["patch_scale"] == 20.0
+
+
+def test_the_identity_names_the_precision():
+    assert [make(precision=name).identity["precision"] for name in ("float32", "bfloat16")] == [
+        "float32",
+        "bfloat16",
+    ]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

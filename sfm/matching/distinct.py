@@ -1,0 +1,166 @@
+"""Matches that pass the ratio test, from a product in half precision where that is faster.
+
+A match that passes is nearer than all that compete with it by a margin, far wider than most roundings. So the product
+is taken in bfloat16, with a bound on its error, and only where the bound leaves the ratio test open are rows compared
+again in float32. The matches are those of float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm.matching.mutual import match_mutual, ratio_of
+from sfm.matching.nearest import TwoNearest, two_nearest
+
+if TYPE_CHECKING:
+    import torch
+
+Rows = NDArray[np.float32]
+
+# A tile of bfloat16 that stays in a core's cache; the product wants large ones.
+_TILE = 1024, 2048
+_ROWS_AGAIN = 256
+# bfloat16 has 8 significant bits.
+_HALF_ULP = 2.0**-8
+# What float32 itself may be off by: rows of not quite unit length, sums in another order.
+_FLOAT32 = 1e-5
+# Above this share of rows to compare again, or with a looser ratio, float32 is as fast from the start.
+_MOST_AGAIN = 0.25
+_LARGEST_RATIO = 0.97
+_FARTHEST = np.int16(0x4000)  # the bfloat16 2.0, as an integer
+
+
+def match_distinct(first: Rows, second: Rows, ratio: float, half: bool = False) -> NDArray[np.int32]:
+    """Find the mutual nearest neighbours that pass the ratio test in both directions.
+
+    Parameters
+    ----------
+    first, second : (N, D), (M, D) float32
+        Descriptors, rows of unit length.
+    ratio
+        Largest ratio of the distance to that of the second-nearest neighbour; 1 for no such test.
+    half
+        Whether the product is taken in bfloat16; worth it where `sfm.features.precision` says so. It changes nothing
+        but the time.
+
+    Returns
+    -------
+    (K, 2) int32: rows of the first and of the second set, ascending in the first; every row at most once.
+    """
+    if half and ratio <= _LARGEST_RATIO and len(first) and len(second):
+        found = _match_in_half(first, second, ratio)
+        if found is not None:
+            return found
+    return match_mutual(first, second).below(ratio).index
+
+
+@dataclass(frozen=True)
+class _Bounded:
+    """What is certain of each row (or column) although its entries are rounded.
+
+    Attributes
+    ----------
+    certain
+        The nearest is the nearest.
+    passes
+        It also passes the ratio test.
+    may_pass
+        Some entry may pass the ratio test.
+    """
+
+    certain: NDArray[np.bool_]
+    passes: NDArray[np.bool_]
+    may_pass: NDArray[np.bool_]
+
+
+def _match_in_half(first: Rows, second: Rows, ratio: float) -> NDArray[np.int32] | None:
+    """Return the distinct matches, or None if too many rows would have to be compared again."""
+    rounded1, error1 = _rounded(first)
+    rounded2, error2 = _rounded(second)
+    rows, columns = _two_nearest_in_half(rounded1, rounded2)
+    of_rows = _bounded(rows, error1 + error2, ratio)
+    of_columns = _bounded(columns, error1 + error2, ratio)
+    (i,) = np.nonzero(of_rows.may_pass)
+    j = rows.index[i]
+    mutual = columns.index[j] == i
+    matched = mutual & of_rows.passes[i] & of_columns.passes[j]
+    refused = of_rows.certain[i] & (~of_columns.may_pass[j] | (of_columns.certain[j] & ~mutual))
+    again = i[~matched & ~refused]
+    if len(again) > _MOST_AGAIN * len(first):
+        return None
+    settled = _match_rows(first, second, again, ratio)
+    matches = np.concatenate([np.column_stack([i[matched], j[matched]]), settled]).astype(np.int32)
+    return matches[np.argsort(matches[:, 0])]
+
+
+def _rounded(rows: Rows) -> tuple[torch.Tensor, float]:
+    """Return rows in bfloat16 and the length of the largest difference."""
+    import torch
+
+    exact = torch.from_numpy(rows)
+    rounded = exact.bfloat16()
+    return rounded, float((exact - rounded.float()).norm(dim=1).max())
+
+
+def _two_nearest_in_half(first: torch.Tensor, second: torch.Tensor) -> tuple[TwoNearest, TwoNearest]:
+    """Find the two nearest by 1 - similarity in bfloat16, the numbers of which order as their bits do as integers."""
+    import torch
+
+    opposite, one = -first, torch.ones(len(second), dtype=torch.bfloat16)
+
+    def tile(r: slice, c: slice) -> NDArray[np.int16]:
+        # The one is added before the sum is rounded, so that near neighbours keep their digits.
+        gap = torch.nn.functional.linear(opposite[r], second[c], one[c])
+        bits: NDArray[np.int16] = gap.view(torch.int16).numpy()
+        return bits
+
+    with torch.inference_mode():
+        return two_nearest(tile, (len(first), len(second)), _TILE, _FARTHEST)
+
+
+def _bounded(found: TwoNearest, error: float, ratio: float) -> _Bounded:
+    """Bound 1 - similarity of the nearest two from both sides and take the ratio test on the bounds.
+
+    Distances relate as the square roots of 1 - similarity. `error` bounds that of a similarity before it is rounded:
+    |ab - a'b'| <= |a - a'| |b| + |a'| |b - b'|.
+    """
+    nearest, runner_up = (
+        (bits.astype(np.int32) << 16).view(np.float32) for bits in (found.best, found.second)
+    )
+    off = error * (1 + _HALF_ULP) + _FLOAT32
+    share = 1.01 * _HALF_ULP
+    low, high = nearest - off - share * np.abs(nearest), nearest + off + share * np.abs(nearest)
+    low2, high2 = runner_up - off - share * np.abs(runner_up), runner_up + off + share * np.abs(runner_up)
+    # So near that rounding may have swapped an entry that passes with its runner-up: nothing is known but that.
+    swapped = 2 * off / (1 / ratio**2 - 1 - 2 * share / ratio**2)
+    return _Bounded(high < low2, high < ratio**2 * low2, (low < ratio**2 * high2) | (low < swapped))
+
+
+def _match_rows(first: Rows, second: Rows, rows: NDArray[np.int64], ratio: float) -> NDArray[np.int64]:
+    """Return those of the given rows of `first` that are distinct matches, with their partners, in float32."""
+    partner, passed = _nearest_distinct(first, rows, second, ratio)
+    rows, partner = rows[passed], partner[passed]
+    back, passed = _nearest_distinct(second, partner, first, ratio)
+    kept = passed & (back == rows)
+    return np.column_stack([rows[kept], partner[kept]])
+
+
+def _nearest_distinct(
+    queries: Rows, chosen: NDArray[np.int64], others: Rows, ratio: float
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the nearest of `others` to each chosen query, and whether it passes the ratio test."""
+    nearest = np.empty(len(chosen), np.int64)
+    passed = np.empty(len(chosen), bool)
+    for start in range(0, len(chosen), _ROWS_AGAIN):
+        part = slice(start, start + _ROWS_AGAIN)
+        similarity = queries[chosen[part]] @ others.T
+        count = np.arange(len(similarity))
+        nearest[part] = similarity.argmax(axis=1)
+        best = similarity[count, nearest[part]]
+        similarity[count, nearest[part]] = -1
+        passed[part] = ratio_of(-best, -similarity.max(axis=1)) < ratio
+    return nearest, passed

@@ -1,0 +1,33 @@
+"""Threads of libraries, held back where this project's own threads keep the cores busy."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from threadpoolctl import threadpool_limits
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Hold OpenCV, torch and the linear algebra library to the thread that calls them.
+
+    Photographs and pairs are worked on side by side, one a core. Libraries that split each of them over all cores once
+    more only get in each other's way.
+    """
+    import cv2
+
+    torch = sys.modules.get("torch")  # who has not imported it needs no limit of it
+    of_opencv = cv2.getNumThreads()
+    of_torch = torch.get_num_threads() if torch else 1
+    cv2.setNumThreads(1)
+    if torch:
+        torch.set_num_threads(1)
+    try:
+        with threadpool_limits(limits=1, user_api="blas"):
+            yield
+    finally:
+        cv2.setNumThreads(of_opencv)
+        if torch:
+            torch.set_num_threads(of_torch)
