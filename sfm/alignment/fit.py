@@ -34,8 +34,6 @@ _LINE_IN_RESIDUALS = 2.0
 # How much worse an upright alignment may fit than a free one, which turns with the noise of the positions too.
 _WORSE_BY_SHARE, _WORSE_BY_M = 1.25, 1.0
 
-<<<<<<< HEAD
-=======
 _LINE = "All cameras stand on one line as far as positions tell: the rotation about it is not observable from them"
 _LINE_SETTLED = f"{_LINE} and comes from the cameras' up vectors."
 _LINE_OPEN = (
@@ -45,7 +43,6 @@ _STACKED = (
     "All positions lie above each other: which way the map is turned about the vertical is not observable."
 )
 
->>>>>>> localize
 
 @dataclass(frozen=True)
 class MapAlignment:
@@ -258,19 +255,6 @@ def _settle_line(
     )
 
 
-<<<<<<< HEAD
-_LINE = "All cameras stand on one line as far as positions tell: the rotation about it is not observable from them"
-_LINE_SETTLED = f"{_LINE} and comes from the cameras' up vectors."
-_LINE_OPEN = (
-    f"{_LINE}, and the cameras do not tell which way is up: headings and heights off the line are unknown."
-)
-_STACKED = (
-    "All positions lie above each other: which way the map is turned about the vertical is not observable."
-)
-
-
-=======
->>>>>>> localize
 def _unknown(note: str) -> MapFrame:
     return MapFrame("", orientation_known=False, note=note)
 

@@ -148,12 +148,8 @@ def refine_absolute_pose(
 ) -> AbsolutePose:
     """Minimise the reprojection errors of the inliers, and look again which matches are inliers.
 
-<<<<<<< HEAD
-    Parameters are those of `estimate_absolute_pose`; where the refined pose keeps fewer inliers, `estimate` stands.
-=======
     Parameters are those of `estimate_absolute_pose`; where errors grow, cut off at the
     threshold, `estimate` stands.
->>>>>>> localize
     """
     if len(estimate.inliers) < _SMALLEST_SAMPLE:
         return estimate
@@ -169,15 +165,6 @@ def refine_absolute_pose(
         return estimate
     camera = _like(camera_from_colmap(colmap_camera), estimate.camera)
     pose = pose_from_colmap(found["cam_from_world"])
-<<<<<<< HEAD
-    inliers = np.flatnonzero(reprojection_errors(pose, camera, xy, xyz) <= threshold_px)
-    if len(inliers) < len(estimate.inliers):
-        # COLMAP's robust loss may give up border cases; a pose that gives up more has gone astray.
-        before = reprojection_errors(estimate.cam_from_world, estimate.camera, xy, xyz)
-        if np.minimum(before, threshold_px).sum() < _truncated(pose, camera, xy, xyz, threshold_px):
-            return estimate
-    return replace(estimate, cam_from_world=pose, camera=camera, inliers=inliers)
-=======
     before = reprojection_errors(estimate.cam_from_world, estimate.camera, xy, xyz)
     after = reprojection_errors(pose, camera, xy, xyz)
     if np.minimum(after, threshold_px).sum() > np.minimum(before, threshold_px).sum():
@@ -185,7 +172,6 @@ def refine_absolute_pose(
     return replace(
         estimate, cam_from_world=pose, camera=camera, inliers=np.flatnonzero(after <= threshold_px)
     )
->>>>>>> localize
 
 
 def reprojection_errors(cam_from_world: Pose, camera: Camera, xy: Floats, xyz: Floats) -> Floats:
@@ -260,13 +246,6 @@ def _with_focal(camera: Camera, share: float) -> Camera:
     return replace(camera, params=params)
 
 
-<<<<<<< HEAD
-def _truncated(pose: Pose, camera: Camera, xy: Floats, xyz: Floats, threshold_px: float) -> float:
-    return float(np.minimum(reprojection_errors(pose, camera, xy, xyz), threshold_px).sum())
-
-
-=======
->>>>>>> localize
 def _like(camera: Camera, original: Camera) -> Camera:
     """Return `camera` with what COLMAP's camera does not carry."""
     return replace(camera, focal_is_known=original.focal_is_known, fixed=original.fixed)

@@ -17,13 +17,10 @@ from sfm.matching.mutual import match_mutual
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
-<<<<<<< HEAD
-=======
 # Unrelated unit vectors of these dimensions are about sqrt(2) apart; descriptors of one point are well below 1.
 _FARTHEST = 1.0
 _ROWS_AT_ONCE = 200_000
 
->>>>>>> localize
 
 @dataclass(frozen=True)
 class Correspondences:
@@ -133,14 +130,6 @@ def match_near_projections(
     )
 
 
-<<<<<<< HEAD
-# Unrelated unit vectors of these dimensions are about sqrt(2) apart; descriptors of one point are well below 1.
-_FARTHEST = 1.0
-_ROWS_AT_ONCE = 200_000
-
-
-=======
->>>>>>> localize
 def _similarity(
     index: LocalizationIndex,
     rows: NDArray[np.int64],
