@@ -14,7 +14,7 @@ from sfm.evaluation.gps import MIN_POSITIONS
 from sfm.evaluation.trajectory import Trajectory
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DogDetector
-from sfm.files import write_json, write_text
+from sfm.files import write_image, write_json, write_text
 from sfm.images.photo_set import PhotoSet, gps_positions
 from sfm.mapping.database import VerifiedPair
 from sfm.mapping.sparse_map import SparseMap
@@ -44,6 +44,7 @@ from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
 from sfm.report.comparison import Arm, ComparisonContent, compare_samples
 from sfm.report.comparison_page import write_comparison
+from sfm.report.comparison_picture import draw_comparison
 from sfm.workspace import Workspace
 
 # Added to inliers before they are compared by ratio: below it, twice as many say little.
@@ -141,7 +142,8 @@ def compare(
     Returns
     -------
     The table and where everything is. `out` then holds features/, a folder DESCRIPTOR (and
-    DESCRIPTOR-seed-N for each further seed) that is a finished run, compare.json, compare.csv and compare.html.
+    DESCRIPTOR-seed-N for each further seed) that is a finished run, compare.json, compare.csv, compare.html and
+    compare.png.
 
     Raises
     ------
@@ -199,6 +201,9 @@ def compare(
             run=record.data,
         )
         write_comparison(content, out / "compare.html")
+        picture = draw_comparison(content)
+        if picture is not None:
+            write_image(out / "compare.png", picture)
         write_text(out / "compare.csv", table_csv(table, list(runs)))
         write_json(out / "compare.json", record.data)
     return Comparison(out, runs, {name: failures.get(name, "") for name in runs}, table, record.data)

@@ -43,6 +43,7 @@ def draw_map(
     *,
     dark: bool = True,
     orientations: Mapping[str, int] | None = None,
+    seen_from: Pose | None = None,
 ) -> Bytes:
     """Draw the points of a map in their photographs' colours, the camera path and the frusta in red.
 
@@ -58,13 +59,16 @@ def draw_map(
         Dark background instead of a light one.
     orientations
         EXIF orientation of images by name, where it is not 1: so that the map stands upright.
+    seen_from
+        `cam_from_world` of the observer, as `view_of_map` returns it for a map in the same frame. Default: what
+        shows this map best.
 
     Returns
     -------
     picture : (height, width, 3) uint8, RGB
     """
     width, height = (side * _OVERSAMPLING for side in size)
-    view = choose_viewpoint(sparse_map, _FOV_DEG, width / height, orientations).cam_from_world
+    view = view_of_map(sparse_map, size, orientations) if seen_from is None else seen_from
     focal = height / 2 / np.tan(np.radians(_FOV_DEG) / 2)
     canvas = PerspectiveCanvas(np.full((height, width, 3), _DARK if dark else _LIGHT, np.uint8), view, focal)
     canvas.points(sparse_map.xyz, sparse_map.rgb)
@@ -84,6 +88,13 @@ def draw_map(
     ]
     canvas.lines(paths, PATH_RGB, 3.6 * unit)
     return np.asarray(cv2.resize(canvas.pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def view_of_map(
+    sparse_map: SparseMap, size: tuple[int, int], orientations: Mapping[str, int] | None = None
+) -> Pose:
+    """Return `cam_from_world` of the observer from which `draw_map` shows a map in a picture of this size."""
+    return choose_viewpoint(sparse_map, _FOV_DEG, size[0] / size[1], orientations).cam_from_world
 
 
 def draw_matches(
