@@ -53,9 +53,12 @@ def reconstruct(
 
     page = LivePage(title_of(images.resolve()))
     with LiveServer(page, port) as server, server.running():
-        console.say(f"{server.url} shows the map as it grows.")
-        open_browser(console, server.url, browser)
-        result = run(images, out, options, LiveProgress(console, page), page.show)
+
+        def begin() -> None:
+            console.say(f"{server.url} shows the map as it grows.")
+            open_browser(console, server.url, browser)
+
+        result = run(images, out, options, LiveProgress(console, page, begin), page.show)
         written = report(result.out, progress=console)
         page.finish(written)
         _tell(console, result)

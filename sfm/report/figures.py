@@ -10,7 +10,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 _WIDTH, _HEIGHT = 300, 170
-_LABEL_WIDTH = 36
+_LABEL_WIDTH, _SIGN_WIDTH = 36, 18
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 8, 26, 26
 
 
@@ -70,11 +70,12 @@ class Histogram:
             for a, b, count in zip(self.edges[:-1], self.edges[1:], self.counts, strict=True)
             if count
         )
+        room = _LABEL_WIDTH + (_SIGN_WIDTH if self.overflow else 0)
         labels = "".join(
             f'<text x="{x(tick):.1f}" y="{_HEIGHT - 8}" text-anchor="{_anchor(x(tick))}">'
             f"{'≥ ' if self.overflow and tick == self.ticks[-1] else ''}{tick:g}</text>"
             for tick in self.ticks
-            if tick == self.ticks[-1] or x(self.ticks[-1]) - x(tick) > _LABEL_WIDTH
+            if tick == self.ticks[-1] or x(self.ticks[-1]) - x(tick) > room
         )
         middle = min(x(self.median), _WIDTH - _RIGHT) if self.counts.any() else None
         median = (

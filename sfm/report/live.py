@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,14 +153,19 @@ class LiveProgress:
         Who else hears of it.
     page
         The page.
+    begin
+        Called once, when the first stage begins: what was given could be used so far.
     """
 
-    def __init__(self, inner: Progress, page: LivePage) -> None:
-        self._inner, self._page = inner, page
+    def __init__(self, inner: Progress, page: LivePage, begin: Callable[[], None] | None = None) -> None:
+        self._inner, self._page, self._begin = inner, page, begin
 
     @contextmanager
     def stage(self, name: str, total: int | None, unit: str = "images") -> Iterator[Step]:
         """Open a stage for both."""
+        if self._begin is not None:
+            begin, self._begin = self._begin, None
+            begin()
         with self._inner.stage(name, total, unit) as step, self._page.stage(name, total, unit) as shown:
             yield _Both(step, shown)
 

@@ -16,7 +16,7 @@ from tests.report.contents import HOSTILE, HOSTILE_ATTRIBUTE
 from tests.report.maps import walk_map
 
 from .browser import Browser, red_share
-from .command import start
+from .command import refuses, start
 
 DESKTOP, PHONE = (1440, 900), (390, 844)
 PATIENCE_S = 10
@@ -148,3 +148,17 @@ def test_reconstruct_live_ends_in_the_report(browser, street, tmp_path):
     assert run.returncode == 0
     assert "9 of 9" in told
     assert str(tmp_path / "out" / "report.html") in told
+
+
+def test_bad_input_opens_nothing(tmp_path):
+    line = refuses("reconstruct", tmp_path / "nowhere", "--live", "-o", tmp_path / "out")
+    assert "does not exist" in line
+
+
+def test_a_stop_while_the_map_grows(street, tmp_path):
+    run = start("reconstruct", street.images, "-o", tmp_path / "out", "--live", "--no-browser")
+    wait_until(lambda: run.stderr.readline().startswith("http"))
+    run.send_signal(signal.SIGINT)
+    _, told = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Finished work is kept" in told

@@ -94,6 +94,12 @@ class TestFinding:
         with pytest.raises(InputError, match="does not exist"):
             find_model(tmp_path / "none")
 
+    def test_only_the_photographs_that_were_taken(self, run):
+        record = json.loads((run / "run.json").read_text("utf-8"))
+        write_json(run / "run.json", {**record, "options": {"photos": {"every": 2}}})
+        # EXIF times run against the names.
+        assert set(FinishedRun.open(run).photo_set.names) == {"z lost.jpg", "b.jpg", "day 1/a 1.jpg"}
+
     def test_what_the_run_knows(self, run):
         opened = FinishedRun.open(run)
         assert opened.image_names == sorted(ALL)

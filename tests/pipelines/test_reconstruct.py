@@ -7,9 +7,17 @@ import pytest
 import sfm
 from sfm.errors import InputError
 from sfm.options import as_recorded
-from sfm.pipelines.reconstruct import default_output, reconstruct, refuse_output_among_images
+from sfm.pipelines.reconstruct import (
+    default_output,
+    read_photographs,
+    reconstruct,
+    refuse_output_among_images,
+)
+from sfm.pipelines.run_record import RunRecord
 from sfm.pipelines.stage_options import STAGE_OPTIONS, ReconstructOptions
-from tests.images.files import save
+from tests.images.files import picture, save
+
+from .progress import Heard
 
 
 def test_options_by_their_flat_names():
@@ -70,3 +78,17 @@ def test_nothing_is_made_for_input_that_cannot_be_used(tmp_path):
         with pytest.raises(InputError):
             sfm.reconstruct(tmp_path / "photos", tmp_path / "out", **values)
     assert not (tmp_path / "out").exists()
+
+
+def test_every_nth_photograph(tmp_path):
+    for i in range(1, 6):
+        save(tmp_path / "photos" / f"{i}.jpg", picture(seed=i))
+    record, heard = RunRecord(tmp_path / "photos", ReconstructOptions()), Heard()
+    read = read_photographs(tmp_path / "photos", ReconstructOptions.of(every=2), record, heard)
+    assert read.photo_set.names == ["1.jpg", "3.jpg", "5.jpg"]
+    assert record.data["stages"]["photographs"]["images"] == 3
+    assert "Of 5 photographs, 3 are taken (--every 2)." in heard.said
+    with pytest.raises(InputError, match="--every 5 leaves only one image"):
+        read_photographs(tmp_path / "photos", ReconstructOptions.of(every=5), record, heard)
+    with pytest.raises(InputError, match="--every 0: the smallest value is 1"):
+        ReconstructOptions.of(every=0)

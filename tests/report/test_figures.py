@@ -38,3 +38,14 @@ def test_the_drawing_is_well_formed_and_inside_its_box(values):
         assert 0 <= float(text.get("x")) <= width
         assert 0 <= float(text.get("y")) <= height
     assert ("median 4" in svg.get("aria-label")) == bool(values)
+
+
+def test_labels_do_not_run_into_each_other():
+    values = np.append(np.random.default_rng(0).gamma(2.0, 0.2, 1000), 50.0)
+    svg = ET.fromstring(error_histogram(values).svg)
+    labels = [text for text in svg.iter("text") if text.get("class") is None]
+    *_, before, last = sorted(labels, key=lambda text: float(text.get("x")))
+    assert last.text.startswith("≥ ")
+    # Twelve pixels high, some seven wide a character; the last one ends where it stands.
+    gap = float(last.get("x")) - 7 * len(last.text) - (float(before.get("x")) + 3.5 * len(before.text))
+    assert gap > 0

@@ -99,3 +99,13 @@ def test_the_report_takes_the_place_of_the_page(tmp_path):
     page.finish(tmp_path / "report.html")
     assert page.state(0)["finished"]
     assert page.html() == "<p>done</p>"
+
+
+def test_the_beginning_is_told_once():
+    begun = []
+    progress = LiveProgress(Heard(), LivePage("A walk"), lambda: begun.append(True))
+    assert begun == []
+    for _ in range(2):
+        with progress.stage("Map", 10):
+            pass
+    assert begun == [True]
