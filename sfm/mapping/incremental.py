@@ -97,17 +97,18 @@ def run_mapper(
     options.snapshot_frames_freq = SNAPSHOT_IMAGES
     with writing(scratch):
         options.snapshot_path.mkdir(parents=True, exist_ok=True)
-    snapshot = _newest_snapshot(options.snapshot_path)
+    newest = _newest_snapshot(options.snapshot_path)
     if watch is not None:
         # pycolmap shows its model to nobody while it works, but for the snapshots.
         with pycolmap.Database.open(database) as opened:
             options.snapshot_frames_freq = max(1, opened.num_images() // _SNAPSHOTS_TO_WATCH)
         step = _WatchedStep(step, options.snapshot_path, watch)
     try:
-        if snapshot is None:
+        if newest is None:
             models = _run(database, scratch, options, step)
         else:
-            step.advance(read_reconstruction(snapshot).num_reg_images(), "from a snapshot")
+            snapshot, model = newest
+            step.advance(model.num_reg_images(), "from a snapshot")
             models = _go_on(snapshot, database, scratch, options, step)
     except (RuntimeError, ValueError) as error:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -168,25 +169,29 @@ class _WatchedStep:
         start = time.monotonic()
         if start < self._rest_until:
             return
-        snapshot = _newest_snapshot(self._snapshots)
-        if snapshot is None or snapshot == self._shown:
+        newest = _newest_snapshot(self._snapshots, self._shown)
+        if newest is None:
             return
-        self._shown = snapshot
+        self._shown, model = newest
         for older in self._snapshots.iterdir():
-            if older.name < snapshot.name:
+            if older.name < self._shown.name:
                 shutil.rmtree(older, ignore_errors=True)
-        self._watch(from_reconstruction(read_reconstruction(snapshot)))
+        self._watch(from_reconstruction(model))
         now = time.monotonic()
         if now - start > _QUICK_S:
             self._rest_until = now + (now - start) * (1 / _SHARE_TO_WATCH - 1)
 
 
-def _newest_snapshot(folder: Path) -> Path | None:
-    """Return the newest whole snapshot, None if there is none: the one being written at a kill is not whole."""
+def _newest_snapshot(folder: Path, known: Path | None = None) -> tuple[Path, Model] | None:
+    """Return the newest whole snapshot that is newer than `known`, None if there is none.
+
+    The one being written at a kill is not whole.
+    """
     for snapshot in sorted(folder.iterdir(), key=lambda path: path.name, reverse=True):
+        if known is not None and snapshot.name <= known.name:
+            return None
         with suppress(InputError):
-            read_reconstruction(snapshot)
-            return snapshot
+            return snapshot, read_reconstruction(snapshot)
     return None
 
 
