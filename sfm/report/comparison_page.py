@@ -47,7 +47,12 @@ def render_comparison(content: ComparisonContent) -> str:
         title=content.title,
         eyebrow=f"Comparison of {len(content.arms)} maps of {len(content.image_names):,} photographs",
         arms=[
-            (arm, colours[arm.name], len(arm.sparse_map.images) if arm.sparse_map else None)
+            (
+                arm,
+                colours[arm.name],
+                len(arm.sparse_map.images) if arm.sparse_map else None,
+                _correct_told(arm),
+            )
             for arm in content.arms
         ],
         total=len(content.image_names),
@@ -83,6 +88,14 @@ def render_comparison(content: ComparisonContent) -> str:
         run_json=json.dumps(content.run, indent=2, ensure_ascii=False, default=str),
         scenes=[stage["scene"] for stage in stages if stage["scene"]],
     )
+
+
+def _correct_told(arm: Arm) -> str:
+    """Return how many images are in a correct model, in words; empty where that is not known."""
+    known = [value for value in arm.samples.get("correct_images", ()) if np.isfinite(value)]
+    if not known or not arm.sparse_map:
+        return ""
+    return f"{np.median(known):g} in a correct model" if max(known) > 0 else "no model is correct"
 
 
 def _table(content: ComparisonContent) -> list[tuple[Metric, list[Cell]]]:

@@ -78,3 +78,14 @@ def test_hostile_names_stay_text():
 def test_it_is_written_whole(tmp_path):
     write_comparison(comparison_content(), tmp_path / "compare.html")
     assert (tmp_path / "compare.html").read_text("utf-8").endswith("</html>")
+
+
+def test_how_many_images_are_in_a_correct_model_stands_beside_the_count():
+    def html(**correct):
+        arms = [Arm(name, walk_map(9), {"correct_images": values}) for name, values in correct.items()]
+        return render_comparison(ComparisonContent("t", list(walk_map().poses), arms))
+
+    text = visible(html(a=[9.0, 7.0, 9.0], b=[0.0]))
+    assert re.search(r"a\s+9\s+of 12 images\s+9 in a correct model", text)
+    assert re.search(r"b\s+9\s+of 12 images\s+no model is correct", text)
+    assert "correct" not in visible(html(a=[float("nan")], b=[]))
