@@ -121,7 +121,9 @@ def test_a_run_that_ends_without_a_map_is_told(browser):
 
 
 def test_reconstruct_live_ends_in_the_report(browser, street, tmp_path):
-    run = start("reconstruct", street.images, "-o", tmp_path / "out", "--live", "--no-browser")
+    run = start(
+        "reconstruct", street.images, "-o", tmp_path / "out", "--live", "--no-browser", "--descriptor", "sift"
+    )
     try:
         url = wait_until(lambda: run.stderr.readline()).split()[0]
         assert url.startswith("http://127.0.0.1:")
@@ -156,7 +158,9 @@ def test_bad_input_opens_nothing(tmp_path):
 
 
 def test_a_stop_while_the_map_grows(street, tmp_path):
-    run = start("reconstruct", street.images, "-o", tmp_path / "out", "--live", "--no-browser")
+    run = start(
+        "reconstruct", street.images, "-o", tmp_path / "out", "--live", "--no-browser", "--descriptor", "sift"
+    )
     wait_until(lambda: run.stderr.readline().startswith("http"))
     run.send_signal(signal.SIGINT)
     _, told = run.communicate(timeout=60)

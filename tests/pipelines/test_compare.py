@@ -193,7 +193,12 @@ class TestCompare:
         assert result.failures == {"sift": "", "sosnet": ""}
         assert [run.seed for run in result.runs["sosnet"]] == [7, 8]
         assert (tmp_path / "out" / "sosnet" / "features").readlink().as_posix() == "../features"
-        assert {path.suffix for path in (tmp_path / "out").glob("compare.*")} == {".json", ".csv", ".html"}
+        assert {path.suffix for path in (tmp_path / "out").glob("compare.*")} == {
+            ".json",
+            ".csv",
+            ".html",
+            ".png",
+        }
 
     def test_a_difference_stands_out_only_of_the_spread(self, maps, images, tmp_path):
         for seed, points in enumerate((500, 510, 505)):
