@@ -1,0 +1,76 @@
+"""Guards against getting slower: ratios to the work that cannot be avoided, taken in turn, with generous bounds."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.kernels import FLOP_A_PATCH, in_turn, photographed_again, unit_rows
+from sfm.features.network_descriptor import NetworkDescriptor
+from sfm.features.networks import NETWORKS
+from sfm.features.precision import multiplies_bfloat16
+from sfm.matching.distinct import match_distinct
+from sfm.threads import one_thread_each
+
+ROWS = 4096
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with one_thread_each():
+        yield
+
+
+@pytest.fixture(scope="module")
+def descriptors():
+    first = unit_rows(ROWS, 0)
+    return first, photographed_again(first, 1)
+
+
+def test_matching_takes_little_more_than_the_product(descriptors):
+    first, second = descriptors
+    whole = np.empty((ROWS, ROWS), np.float32)
+    matching, product = in_turn(
+        lambda: match_distinct(first, second, 0.8), lambda: np.matmul(first, second.T, out=whole), rounds=3
+    )
+    assert matching < 2.2 * product  # 1.2 on an idle machine; 2.7 where the whole matrix is read again
+
+
+@pytest.mark.skipif(not multiplies_bfloat16(torch.device("cpu")), reason="bfloat16 is not fast here")
+def test_matching_in_half_precision_pays(descriptors):
+    half, single = in_turn(
+        lambda: match_distinct(*descriptors, 0.8, True), lambda: match_distinct(*descriptors, 0.8), rounds=3
+    )
+    assert half < single  # 0.55 of it on an idle machine
+
+
+def test_description_runs_near_the_rate_of_products():
+    torch.manual_seed(0)
+    network = NETWORKS["sosnet"]()
+    network.initialise()
+    descriptor = NetworkDescriptor("sosnet", network, "", device="cpu")
+    patches = np.random.default_rng(0).integers(0, 256, (256, 1, 32, 32), np.uint8)
+    for _ in range(4):  # until the size of a batch is settled
+        descriptor.describe_patches(patches)
+    precision = getattr(torch, str(descriptor.identity["precision"]))
+    matrix = torch.randn(1024, 1024).to(precision)
+    times = max(1, round(len(patches) * FLOP_A_PATCH / (2 * 1024**3)))
+    describing, products = in_turn(
+        lambda: descriptor.describe_patches(patches),
+        lambda: [matrix @ matrix for _ in range(times)],
+        rounds=4,
+    )
+    assert describing < 2.5 * products  # 1.1 on an idle machine; 3.7 without folding and channels last
+
+
+def test_help_is_there_at_once():
+    python = [sys.executable, "-c"]
+    main = "import sys; sys.argv = ['sfm', '--help']; from sfm.cli.main import main; main()"
+    told, nothing = in_turn(
+        lambda: subprocess.run([*python, main], check=True, stdout=subprocess.DEVNULL),
+        lambda: subprocess.run([*python, "pass"], check=True),
+        rounds=4,
+    )
+    assert told < 15 * nothing  # 5 on an idle machine; importing torch alone takes 50
