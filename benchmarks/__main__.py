@@ -28,7 +28,6 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=3, help="pairs of runs a scene; medians are printed")
     parser.add_argument("--max-size", type=int, default=1600, help="longer side of the images, pixels")
-    parser.add_argument("--quality", default=None, help="preset of this project's mapping; default: its own")
     parser.add_argument("--no-kernels", action="store_true", help="leave out the table of kernels")
     parser.add_argument(
         "--name", default=None, help="name of the file in benchmarks/results; default: none kept"
@@ -42,11 +41,7 @@ def main() -> None:
         result["scenes"] = {}
         for scene in chosen.scenes:
             measured = compare(
-                scene,
-                chosen.descriptor or ["sift", "sosnet"],
-                chosen.repeats,
-                chosen.max_size,
-                chosen.quality,
+                scene, chosen.descriptor or ["sift", "sosnet"], chosen.repeats, chosen.max_size
             )
             result["scenes"][scene.resolve().name] = measured
             print(told(scene.resolve().name, measured), flush=True)

@@ -19,9 +19,7 @@ COLMAP = "colmap"
 _STAGES = ("extract", "match", "map")
 
 
-def compare(
-    scene: Path, descriptors: Sequence[str], repeats: int, max_size: int, quality: str | None
-) -> dict[str, Any]:
+def compare(scene: Path, descriptors: Sequence[str], repeats: int, max_size: int) -> dict[str, Any]:
     """Run COLMAP and this project with each descriptor, in turn, `repeats` times over.
 
     Returns
@@ -35,7 +33,6 @@ def compare(
         "images": str(images if images.is_dir() else scene),
         "cameras": str(cameras) if cameras.is_file() else None,
         "max_size": max_size,
-        "quality": quality,
     }
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in (COLMAP, *descriptors)}
     for _ in range(repeats):
