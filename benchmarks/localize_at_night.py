@@ -102,7 +102,8 @@ def measure(
             "levels": {},
         }
     by_day: dict[str, Pose] = {}
-    for level in LEVELS:
+    # By day first, for comparison; then the darkest, which tell descriptors apart soonest.
+    for level in (LEVELS[0], *reversed(LEVELS[1:])):
         if str(level) in state["levels"] and level > 0:
             continue
         rows = {}

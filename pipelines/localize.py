@@ -241,7 +241,7 @@ class LocalizedBatch:
     out
         Folder of the results: localization.json, trajectory.tum, path.geojson and matches/.
     results
-        One for each photograph, in the order given.
+        One for each photograph, those that could not be opened first.
     """
 
     out: Path
