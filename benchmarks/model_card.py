@@ -24,7 +24,7 @@ CARDS = ROOT / "docs" / "models"
 
 NETWORKS = {
     "sosnet": "SOSNet (Tian et al., CVPR 2019), 1.3 million weights",
-    "triplet": "SOSNet's layers (Tian et al., CVPR 2019), 1.3 million weights",
+    "triplet": "SOSNet (Tian et al., CVPR 2019), 1.3 million weights",
     "hardnet": "HardNet (Mishchuk et al., NeurIPS 2017), 1.3 million weights",
     "l2net": "L2-Net (Tian et al., CVPR 2017), 1.3 million weights",
     "tfeat": "TFeat (Balntas et al., BMVC 2016), 0.6 million weights",
@@ -44,6 +44,13 @@ HEADINGS = {
     "hand-made": "Hand-made correspondences (WxBS) under the estimated fundamental matrix",
     "patches": "Patches of the held-out scenes",
 }
+LIMITS = """
+## Limits
+
+- Trained on few scenes, many of them seen from drones; little architecture, no indoor scenes, no real night.
+- It describes patches that are turned to their keypoint's angle, at 24 sigmas. Other sizes or detectors are untested.
+- These are the weights of one seed. How much seeds differ is in [training](../training.md#5-how-sure-the-figures-are).
+"""
 DIGITS = {"correct": 0, "correct a pair": 0, "dimensions": 1}
 
 
@@ -64,9 +71,8 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
             sorted({source["licence"] for source in manifest["sources"]})
         ),
         "held out for validation": f"whole scenes: {', '.join(held_out)}",
-        "recipe": f"{options['steps']} batches of {options['batch_size']} points out of "
-        f"{options['scenes_per_batch'] or 'all'} groups, {100 * options['relit']:.0f}% of the patches lit anew, Adam, "
-        f"step size {options['learning_rate']:g} after {options['warm_up']} batches of warm-up, linear decay to 0, "
+        "recipe": f"{options['steps']} batches of {options['batch_size']} points{_harder(options)}, Adam, step size "
+        f" {options['learning_rate']:g} after {options['warm_up']} batches of warm-up, linear decay to 0, "
         f"flips and quarter turns, seed {options['seed']}",
         "time": f"{run['seconds'] / 60:.0f} minutes on one thread of a shared CPU, {run['precision']}",
         "at the end": f"training loss {last['loss']:.3f}; on the held-out scenes FPR95 {100 * last['fpr95']:.2f}%, "
@@ -93,7 +99,14 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
         rows = [result for result in results if result["kind"] == kind]
         if rows:
             lines += ["", f"{heading}:", "", *_table(rows, shown)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + LIMITS
+
+
+def _harder(options: dict[str, Any]) -> str:
+    """Tell which of the options that make the task harder are on."""
+    scenes, relit = options["scenes_per_batch"], options["relit"]
+    groups = f" out of {scenes} groups" if scenes else ""
+    return groups + (f", {100 * relit:.0f}% of the patches lit anew" if relit else "")
 
 
 def _commands(name: str, options: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
@@ -155,7 +168,7 @@ def main() -> None:
     if arguments.publish:
         options = run["options"]
         facts = {key: options[key] for key in ("loss", "seed", "steps", "batch_size")}
-        network = pretrained.NETWORKS[arguments.name].__name__
+        network = NETWORKS[arguments.name].partition(" (")[0]
         facts = {"network": network, "patch_scale": manifest["patch_scale"], **facts}
         facts["card"] = f"docs/models/{arguments.name}.md"
         pretrained.publish(arguments.name, arguments.run / "weights.safetensors", facts)

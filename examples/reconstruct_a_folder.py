@@ -18,7 +18,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     # Every option of `sfm reconstruct --help` can be given by its name, with underscores for dashes.
-    result = sfm.reconstruct(arguments.photos, arguments.out, descriptor="sift", max_keypoints=4096)
+    result = sfm.reconstruct(arguments.photos, arguments.out, max_keypoints=4096)
 
     largest = result.map
     print(f"{len(largest.images)} of {result.images} photographs are in the map.")

@@ -24,7 +24,7 @@ class DescriptionOptions:
     """How keypoints are described."""
 
     descriptor: str = option(
-        "sift",
+        "sosnet",
         "Who describes keypoints: RootSIFT (sift), or a patch network.",
         choices=DESCRIPTORS,
     )
@@ -44,7 +44,9 @@ def make_descriptor(options: DescriptionOptions, max_size: int) -> Descriptor:
     check(options)
     if options.descriptor == "sift":
         if options.weights is not None:
-            raise InputError("--weights needs a network: add --descriptor sosnet, or leave --weights out.")
+            raise InputError(
+                "--weights needs a network: choose another --descriptor, or leave --weights out."
+            )
         if options.device == "cuda":
             raise InputError("--device cuda: RootSIFT runs on the CPU. Leave --device out.")
         from sfm.features.rootsift import RootSift

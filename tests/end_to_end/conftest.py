@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from sfm.features.choice import DescriptionOptions
 from sfm.mapping.colmap_io import read_map
 
 from .command import succeeds
 
 SEED = 1
+DESCRIPTOR = DescriptionOptions().descriptor
 VIEWS = 9
 
 

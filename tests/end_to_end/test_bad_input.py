@@ -14,7 +14,7 @@ from PIL import Image
 from tests.images.files import save, truncated
 
 from .command import files_of, refuses, sfm, start, succeeds
-from .conftest import VIEWS
+from .conftest import DESCRIPTOR, VIEWS
 
 
 def record(out):
@@ -132,9 +132,9 @@ def test_files_of_every_kind_make_one_map(street, tmp_path, out):
             image.convert(mode).save(path, quality=95)
     succeeds("reconstruct", photos, "-o", out, "--camera", "single")
     assert record(out)["registered"] == VIEWS
-    assert (out / "features" / "sift" / "sub folder" / "ü 日本.tif.safetensors").is_file()
+    assert (out / "features" / DESCRIPTOR / "sub folder" / "ü 日本.tif.safetensors").is_file()
     assert {"a.jpg.safetensors", "a.png.safetensors"} <= {
-        p.name for p in (out / "features" / "sift").iterdir()
+        p.name for p in (out / "features" / DESCRIPTOR).iterdir()
     }
     told = succeeds("reconstruct", photos, "-o", out, "--camera", "single").stderr
     assert "Reused: 36 of 36 verified pairs." in told

@@ -13,9 +13,9 @@ from sfm.mapping.colmap_io import read_map
 from sfm.pipelines.evaluate import evaluate
 
 from .command import files_of, succeeds
-from .conftest import SEED, VIEWS, assert_same_map
+from .conftest import DESCRIPTOR, SEED, VIEWS, assert_same_map
 
-RATIO = default_ratio("sift")
+RATIO = default_ratio(DESCRIPTOR)
 
 
 def record(out):
@@ -52,7 +52,7 @@ def test_every_promised_file_is_there_and_readable(finished):
     assert {"run.json", "database.db", "points.ply", "cameras.ply", "trajectory.tum"} <= names
     assert {f"sparse/0/{name}.bin" for name in ("cameras", "images", "points3D")} <= names
     for i in range(VIEWS):
-        for kind in ("keypoints", "sift"):
+        for kind in ("keypoints", DESCRIPTOR):
             path = finished / "features" / kind / f"street_{i:03d}.jpg.safetensors"
             assert read_metadata(path)["stage"] == ("keypoints" if kind == "keypoints" else "descriptors")
     assert not [name for name in names if ".part" in name]
@@ -89,7 +89,7 @@ def test_a_second_run_does_nothing_and_says_so(street, finished, tmp_path):
     out = shutil.copytree(finished, tmp_path / "out")
     before = files_of(out)
     told = succeeds("reconstruct", street.images, "-o", out, "--seed", SEED).stderr
-    assert f"Reused: keypoints of {VIEWS} and sift descriptors of {VIEWS} of {VIEWS} images." in told
+    assert f"Reused: keypoints of {VIEWS} and {DESCRIPTOR} descriptors of {VIEWS} of {VIEWS} images." in told
     assert "Reused: 36 of 36 verified pairs." in told
     assert "Reused: the map." in told
     assert "Reused: points.ply, cameras.ply, trajectory.tum." in told

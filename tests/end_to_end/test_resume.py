@@ -9,11 +9,11 @@ from contextlib import closing
 import pytest
 
 from .command import start, succeeds
-from .conftest import SEED, VIEWS, assert_same_map
+from .conftest import DESCRIPTOR, SEED, VIEWS, assert_same_map
 
 
 def features_begun(out):
-    return len(list(out.glob("features/sift/*.safetensors"))) >= 3
+    return len(list(out.glob(f"features/{DESCRIPTOR}/*.safetensors"))) >= 3
 
 
 def database_begun(out):
@@ -83,7 +83,7 @@ def test_killed_again_and_again(street, finished, tmp_path):
         time.sleep(tenths / 10)
         process.kill()
         process.communicate()
-        now = len(list(out.glob("features/sift/*.safetensors")))
+        now = len(list(out.glob(f"features/{DESCRIPTOR}/*.safetensors")))
         assert now >= described
         described = now
     succeeds(*command)

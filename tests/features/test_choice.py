@@ -10,8 +10,14 @@ from sfm.features.choice import DESCRIPTORS, DescriptionOptions, default_ratio, 
 from sfm.features.networks import NETWORKS
 
 
-def test_sift_by_default():
+def test_sosnet_with_the_weights_that_ship_by_default():
     descriptor = make_descriptor(DescriptionOptions(), 1200)
+    assert descriptor.name == "sosnet"
+    assert descriptor.identity["weights_sha256"] == pretrained.load("sosnet").sha256
+
+
+def test_sift():
+    descriptor = make_descriptor(DescriptionOptions(descriptor="sift"), 1200)
     assert descriptor.name == "sift"
     assert descriptor.identity["max_size"] == 1200
 
@@ -29,8 +35,8 @@ def test_networks_with_weights_of_a_file(tmp_path, name):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"weights": Path("w.pth")}, "--weights needs a network"),
-        ({"device": "cuda"}, "RootSIFT runs on the CPU"),
+        ({"descriptor": "sift", "weights": Path("w.pth")}, "--weights needs a network"),
+        ({"descriptor": "sift", "device": "cuda"}, "RootSIFT runs on the CPU"),
         ({"descriptor": "surf"}, "--descriptor surf: choose one of sift"),
         ({"descriptor": "sosnet", "weights": Path("missing.safetensors")}, "missing.safetensors"),
         ({"patch_scale": 0.5}, "--patch-scale 0.5"),
@@ -47,7 +53,7 @@ def test_every_descriptor_has_a_ratio():
 
 def test_sift_does_not_import_torch():
     code = (
-        "import sys; from sfm.features.choice import *; make_descriptor(DescriptionOptions(), 1600); "
+        "import sys; from sfm.features.choice import *; make_descriptor(DescriptionOptions(descriptor='sift'), 1600); "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
