@@ -71,7 +71,7 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
             sorted({source["licence"] for source in manifest["sources"]})
         ),
         "held out for validation": f"whole scenes: {', '.join(held_out)}",
-        "recipe": f"{options['steps']} batches of {options['batch_size']} points{_harder(options)}, Adam, step size "
+        "recipe": f"{options['steps']} batches of {options['batch_size']} points{_harder(options)}, Adam, step size"
         f" {options['learning_rate']:g} after {options['warm_up']} batches of warm-up, linear decay to 0, "
         f"flips and quarter turns, seed {options['seed']}",
         "time": f"{run['seconds'] / 60:.0f} minutes on one thread of a shared CPU, {run['precision']}",

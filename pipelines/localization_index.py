@@ -29,6 +29,9 @@ from sfm.options import as_recorded, from_mapping
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.progress import SILENT, Progress
 
+# A map made on one machine is used on others: descriptors of half and of full precision find each other.
+_MAY_DIFFER = {"precision"}
+
 
 def write_index(
     path: Path,
@@ -181,8 +184,9 @@ def _compare(made_by: Mapping[str, Any], descriptor: Descriptor) -> None:
             f"{str(made_by.get('weights_sha256'))[:12]}, but those here have {str(here.get('weights_sha256'))[:12]}: "
             "give the map's own with --weights."
         )
-    if dict(made_by) != here:
-        changed = sorted(key for key in {*made_by, *here} if made_by.get(key) != here.get(key))
+    keys = {*made_by, *here} - _MAY_DIFFER
+    changed = sorted(key for key in keys if made_by.get(key) != here.get(key))
+    if changed:
         raise InputError(
             f"This map was made with another {descriptor.name} than this version of sfm has "
             f"({', '.join(changed)} differ): make the map again."

@@ -39,7 +39,7 @@ def test_it_is_seen_as_meant(explained, size):
         assert 1 <= len(points) <= 5
         assert points[0].find_element("css selector", "h2").text.endswith("Found by every descriptor")
         names = [name.text for name in points[0].find_elements("css selector", ".finding h3")]
-        assert names == ["sift", "sosnet"]
+        assert names == ["sift", "triplet", "sosnet"]
         verdicts = [v.text for v in points[0].find_elements("css selector", ".neighbour .verdict.good")]
         assert verdicts == ["right", "right"]
         for selector in (".context", ".patch", ".rose", ".where"):

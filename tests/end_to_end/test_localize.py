@@ -163,10 +163,10 @@ def test_a_map_without_descriptors(a_copy, queries):
 
 
 def test_a_map_of_another_descriptor(a_copy, queries, tmp_path):
-    line = refuses("localize", a_copy, queries, "--descriptor", "sosnet")
-    assert "This map was made with sift, not sosnet" in line
+    line = refuses("localize", a_copy, queries, "--descriptor", "triplet")
+    assert f"This map was made with {DESCRIPTOR}, not triplet" in line
     (tmp_path / "w.pth").write_bytes(b"x")
-    assert "--weights" in refuses("localize", a_copy, queries, "--weights", tmp_path / "w.pth")
+    assert "w.pth" in refuses("localize", a_copy, queries, "--weights", tmp_path / "w.pth")
 
 
 def test_an_index_of_another_map(a_copy, queries):

@@ -1,4 +1,5 @@
-import time
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -7,55 +8,52 @@ from sfm.features import precision
 from sfm.features.network_descriptor import NetworkDescriptor
 from sfm.features.networks import NETWORKS
 
-CPU = torch.device("cpu")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
-@pytest.fixture(autouse=True)
-def fresh_trial():
-    precision.is_faster.cache_clear()
-    yield
-    precision.is_faster.cache_clear()
+def cpu_with(monkeypatch, *units):
+    for test in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, test, lambda test=test: test in units, raising=False)
 
 
-def slower_by(factor):
-    """Stand for hardware that needs `factor` times as long in half precision."""
-    return lambda layer, pixels: 1e-3 * (1 if pixels.dtype == torch.float32 else factor)
-
-
-def test_half_precision_is_chosen_where_it_is_faster(monkeypatch):
-    monkeypatch.setattr(precision, "_seconds", slower_by(0.5))
-    assert precision.precision_of("auto", CPU) == torch.bfloat16
+@pytest.mark.parametrize("unit", ["_is_avx512_bf16_supported", "_is_amx_tile_supported"])
+def test_half_precision_where_a_cpu_multiplies_it(monkeypatch, unit):
+    cpu_with(monkeypatch, unit)
     assert precision.multiplies_bfloat16(CPU)
+    assert precision.precision_of("auto", CPU) == torch.bfloat16
 
 
-@pytest.mark.parametrize("factor", [0.95, 1, 30])
-def test_float32_where_it_is_not(monkeypatch, factor):
-    monkeypatch.setattr(precision, "_seconds", slower_by(factor))
-    assert precision.precision_of("auto", CPU) == torch.float32
+def test_float32_where_it_does_not(monkeypatch):
+    cpu_with(monkeypatch)
     assert not precision.multiplies_bfloat16(CPU)
-
-
-def test_float32_where_half_precision_is_not_implemented(monkeypatch):
-    def not_implemented(layer, pixels):
-        if pixels.dtype != torch.float32:
-            raise RuntimeError("not implemented for 'BFloat16'")
-        return 1e-3
-
-    monkeypatch.setattr(precision, "_seconds", not_implemented)
     network = NETWORKS["sosnet"]()
     assert NetworkDescriptor("sosnet", network, "", device="cpu").identity["precision"] == "float32"
 
 
-def test_the_trial_is_short_and_made_once():
-    start = time.monotonic()
-    first = precision.is_faster(torch.bfloat16, CPU)
-    assert time.monotonic() - start < 5  # 0.05 s on an idle machine
-    start = time.monotonic()
-    assert precision.is_faster(torch.bfloat16, CPU) == first
-    assert time.monotonic() - start < 0.01
+def test_float32_where_torch_does_not_tell(monkeypatch):
+    cpu_with(monkeypatch)
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported", raising=False)
+    assert precision.precision_of("auto", CPU) == torch.float32
 
 
-def test_a_named_precision_is_taken_without_a_trial(monkeypatch):
-    monkeypatch.setattr(precision, "_seconds", None)
+@pytest.mark.parametrize(
+    ("capability", "expected"), [((6, 1), torch.float32), ((7, 0), torch.float16), ((9, 0), torch.float16)]
+)
+def test_gpus_with_tensor_cores(monkeypatch, capability, expected):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert precision.precision_of("auto", CUDA) == expected
+
+
+def test_a_named_precision_is_taken(monkeypatch):
+    cpu_with(monkeypatch)
     assert precision.precision_of("float32", CPU) == torch.float32
     assert precision.precision_of("bfloat16", CPU) == torch.bfloat16
+
+
+def test_every_process_decides_alike():
+    code = (
+        "import torch; from sfm.features.precision import *; print(precision_of('auto', torch.device('cpu')))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == str(precision.precision_of("auto", CPU))
