@@ -1,6 +1,6 @@
 """Map the same photographs with several descriptors and see which one makes the better map.
 
-python examples/compare_descriptors.py PHOTOS OUT --descriptors sift,sosnet
+python examples/compare_descriptors.py PHOTOS OUT --descriptors sift,triplet,sosnet
 
 Keypoints, pairs, verifier, mapper and seeds are the same for all, so that a difference is the descriptor's. OUT holds
 a finished map for each, the table as compare.csv, and compare.html with the maps side by side.
@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path, help="folder of photographs")
     parser.add_argument("out", type=Path, help="folder for the maps")
-    parser.add_argument("--descriptors", default="sift,sosnet", help="names with commas between them")
+    parser.add_argument("--descriptors", default="sift,triplet,sosnet", help="names with commas between them")
     parser.add_argument("--ground-truth", type=Path, help="true poses: a COLMAP model or a TUM file")
     parser.add_argument("--repeat", type=int, default=1, help="maps a descriptor: shows how far runs differ")
     parser.add_argument("--max-keypoints", type=int, default=4096, help="keypoints an image at most")

@@ -74,9 +74,9 @@ def test_compare_descriptors(photographs, tmp_path):
         "--max-keypoints",
         1000,
     )
-    assert re.search(r"^ +sift +sosnet$", told, re.MULTILINE)
-    assert re.search(rf"^Images in the map +{VIEWS} +{VIEWS}$", told, re.MULTILINE)
-    areas = re.search(r"^Pose AUC @ 5.*? +([\d.]+) +([\d.]+)$", told, re.MULTILINE).groups()
+    assert re.search(r"^ +sift +triplet +sosnet$", told, re.MULTILINE)
+    assert re.search(rf"^Images in the map +{VIEWS} +{VIEWS} +{VIEWS}$", told, re.MULTILINE)
+    areas = re.search(r"^Pose AUC @ 5.*? +([\d.]+) +([\d.]+) +([\d.]+)$", told, re.MULTILINE).groups()
     assert all(float(area) > 50 for area in areas)
     assert (tmp_path / "out" / "compare.html").stat().st_size > 100_000
 

@@ -41,7 +41,7 @@ def test_it_is_seen_as_meant(explained, size):
         names = [name.text for name in points[0].find_elements("css selector", ".finding h3")]
         assert names == ["sift", "triplet", "sosnet"]
         verdicts = [v.text for v in points[0].find_elements("css selector", ".neighbour .verdict.good")]
-        assert verdicts == ["right", "right"]
+        assert verdicts == ["right", "right", "right"]
         for selector in (".context", ".patch", ".rose", ".where"):
             assert browser.pixels(f".point {selector}").std() > 5, f"{selector} shows something"
         assert browser.console() == []

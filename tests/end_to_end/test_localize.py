@@ -17,7 +17,7 @@ from sfm.localization.index import INDEX_NAME
 from sfm.mapping.colmap_io import read_map
 
 from .command import files_of, refuses, sfm, succeeds
-from .conftest import VIEWS, once
+from .conftest import DESCRIPTOR, VIEWS, once
 
 ORIGIN = (55.7, 13.19, 40.0)
 MAPPED = [0, 1, 2, 4, 5, 6, 8]
