@@ -74,7 +74,7 @@ def compare(
     for name, failure in result.failures.items():
         if failure:
             console.print(f"{name} has no map. {failure}")
-    console.print(f"Page: {result.out / 'compare.html'}")
+    console.print(f"Page: {result.out / 'compare.html'}; picture: {result.out / 'compare.png'}")
     console.summary({**result.record, "out": result.out})
 
 

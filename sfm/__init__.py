@@ -1,7 +1,7 @@
 """Structure from Motion with learned patch descriptors.
 
 >>> import sfm
->>> result = sfm.reconstruct("photos/", descriptor="sift")  # doctest: +SKIP
+>>> result = sfm.reconstruct("photos/")  # doctest: +SKIP
 >>> result.map.xyz  # doctest: +SKIP
 
 Every stage can also be called alone; docs/architecture.md says where each lives.
