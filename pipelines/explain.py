@@ -28,7 +28,7 @@ from sfm.matching.neighbours import (
     truth_of_pair,
 )
 from sfm.matching.two_view import VerifiedMatches, match_views
-from sfm.pipelines.contenders import parse_contenders
+from sfm.pipelines.contenders import default_descriptors, parse_contenders
 from sfm.pipelines.match import PhotoPair, ratio_of, read_pair
 from sfm.report.explanation import (
     ExplainedPoint,
@@ -92,12 +92,9 @@ def explain(
 def make_descriptors(
     names: Sequence[str] | None, description: DescriptionOptions, detection: DetectionOptions
 ) -> list[Descriptor]:
-    """Make the descriptors of these names, or SIFT and all whose weights ship; `InputError` if one cannot be."""
-    if names is None:
-        from sfm.features.pretrained import available
-
-        names = ("sift", *available())
-    return [contender.make(description, detection.max_size) for contender in parse_contenders(names)]
+    """Make the descriptors of these names, or those that `compare` takes; `InputError` if one cannot be."""
+    contenders = parse_contenders(default_descriptors() if names is None else names)
+    return [contender.make(description, detection.max_size) for contender in contenders]
 
 
 def explain_pair(

@@ -88,8 +88,10 @@ class TestWorkIsSharedAndFair:
                 (p["name1"], p["name2"]) for p in first["pairs"]
             ]
 
-    def test_the_same_map_as_by_sfm_reconstruct(self, compared, finished):
-        ours, theirs = record(compared / "sift"), record(finished)
+    def test_the_same_map_as_by_sfm_reconstruct(self, compared, street, tmp_path):
+        options = ("--descriptor", "sift", "--seed", SEED)
+        succeeds("reconstruct", street.images, "-o", tmp_path / "out", *options)
+        ours, theirs = record(compared / "sift"), record(tmp_path / "out")
         assert ours["registered"] == theirs["registered"] == VIEWS
         assert ours["options"] == theirs["options"]
         assert ours["pairs"] == theirs["pairs"]
@@ -101,7 +103,8 @@ class TestWorkIsSharedAndFair:
             assert "most inliers" in page, "the gallery finds keypoints, matches and photographs"
             assert evaluate(copy / folder, street.ground_truth).registered == VIEWS
         succeeds("export", copy / "tfeat", "--format", "hloc", "-o", tmp_path / "hloc")
-        told = succeeds("reconstruct", street.images, "-o", copy / "sift", "--seed", SEED).stderr
+        options = ("--descriptor", "sift", "--seed", SEED)
+        told = succeeds("reconstruct", street.images, "-o", copy / "sift", *options).stderr
         assert f"Reused: keypoints of {VIEWS} and sift descriptors of {VIEWS}" in told
         assert "Reused: the map." in told
 

@@ -138,7 +138,7 @@ class TestGather:
 
 class TestCommand:
     def test_only_what_differs_from_the_defaults_is_said(self):
-        options = ReconstructOptions.of(descriptor="sosnet", max_keypoints=4000, seed=3)
+        options = ReconstructOptions.of(descriptor="sift", max_keypoints=4000, seed=3)
         record = {
             "images": "my photos",
             "options": {stage: vars(values) for stage, values in vars(options).items()},
@@ -146,7 +146,7 @@ class TestCommand:
         words = shlex.split(command_of(record))
         assert words[:3] == ["sfm", "reconstruct", "my photos"]
         said = dict(zip(words[3::2], words[4::2], strict=True))
-        expected = {"--descriptor": "sosnet", "--max-keypoints": "4000", "--seed": "3"}
+        expected = {"--descriptor": "sift", "--max-keypoints": "4000", "--seed": "3"}
         assert {**expected, **said} == said
         defaults = ReconstructOptions.of()
         assert "--ratio" not in said
