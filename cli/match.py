@@ -37,7 +37,7 @@ from sfm.options import from_mapping
 @click.option(
     "--descriptors",
     metavar="NAME[=FILE],...",
-    help="With --explain: what to compare. Default: sift, and all whose weights ship.",
+    help="With --explain: what to compare. Default: sift, and those of triplet and sosnet whose weights ship.",
 )
 @click.option(
     "--points",

@@ -63,7 +63,7 @@ def explain(
     page
         The HTML file to write.
     descriptors
-        Names, or `NAME=FILE` for a network with weights of one's own. Default: SIFT and all whose weights ship.
+        Names, or `NAME=FILE` for a network with weights of one's own. Default: those that `compare` takes.
     points
         Number of keypoints to show at most.
     detection, description, matching, verification, cameras
