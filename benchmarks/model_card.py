@@ -3,7 +3,8 @@
     sfm benchmark homographies frankfurt ... -d sift -d triplet -d sosnet --json > figures.json
     python benchmarks/model_card.py sosnet --run runs/sosnet --patches runs/patches --figures figures.json
 
-With --publish the weights also go into the package, under their name.
+With --publish the weights also go into the package, under their name. Weights that were trained on from others of the
+same loss are described by --first-stage: a JSON object with the options of the first stage's `patches` and `train`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from sfm.features import pretrained
 from sfm.files import atomic_path
 from sfm.learning.losses import RECIPES
+from sfm.learning.patch_set_options import PatchSetOptions
 from sfm.learning.training_options import TrainingOptions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,13 +50,19 @@ LIMITS = """
 ## Limits
 
 - Trained on few scenes, many of them seen from drones; little architecture, no indoor scenes, no real night.
-- It describes patches that are turned to their keypoint's angle, at 24 sigmas. Other sizes or detectors are untested.
+- It describes patches that are turned to their keypoint's angle, at this one width. Other detectors are untested.
 - These are the weights of one seed. How much seeds differ is in [training](../training.md#5-how-sure-the-figures-are).
 """
 DIGITS = {"correct": 0, "correct a pair": 0, "dimensions": 1}
 
 
-def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list[dict[str, Any]]) -> str:
+def card(
+    name: str,
+    run: dict[str, Any],
+    manifest: dict[str, Any],
+    results: list[dict[str, Any]],
+    first_stage: dict[str, Any] | None,
+) -> str:
     """Return the card as Markdown."""
     options, last = run["options"], run["history"][-1]
     weight = options["second_order_weight"]
@@ -71,9 +79,8 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
             sorted({source["licence"] for source in manifest["sources"]})
         ),
         "held out for validation": f"whole scenes: {', '.join(held_out)}",
-        "recipe": f"{options['steps']} batches of {options['batch_size']} points{_harder(options)}, Adam, step size"
-        f" {options['learning_rate']:g} after {options['warm_up']} batches of warm-up, linear decay to 0, "
-        f"flips and quarter turns, seed {options['seed']}",
+        **_started_from(first_stage),
+        "recipe": _recipe(options),
         "time": f"{run['seconds'] / 60:.0f} minutes on one thread of a shared CPU, {run['precision']}",
         "at the end": f"training loss {last['loss']:.3f}; on the held-out scenes FPR95 {100 * last['fpr95']:.2f}%, "
         f"{100 * last['matched']:.1f}% of 1024 points matched",
@@ -85,7 +92,7 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
         "Made by (see [training](../training.md)):",
         "",
         "```",
-        *_commands(name, options, manifest),
+        *_commands(name, options, manifest, first_stage),
         "```",
         "",
     ]
@@ -109,21 +116,60 @@ def _harder(options: dict[str, Any]) -> str:
     return groups + (f", {100 * relit:.0f}% of the patches lit anew" if relit else "")
 
 
-def _commands(name: str, options: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
-    built = manifest["options"]
+def _recipe(options: dict[str, Any]) -> str:
+    return (
+        f"{options['steps']} batches of {options['batch_size']} points{_harder(options)}, Adam, step size"
+        f" {options['learning_rate']:g} after {options['warm_up']} batches of warm-up, linear decay to 0, "
+        f"flips and quarter turns, seed {options['seed']}"
+    )
+
+
+def _started_from(first_stage: dict[str, Any] | None) -> dict[str, str]:
+    """Return the row that tells of the first stage, if there was one."""
+    if first_stage is None:
+        return {}
+    width = first_stage["patches"]["patch_scale"]
+    return {
+        "first stage": f"from new weights, on patches {width:g} sigmas wide: {_recipe(first_stage['train'])}"
+    }
+
+
+def _commands(
+    name: str, options: dict[str, Any], manifest: dict[str, Any], first_stage: dict[str, Any] | None
+) -> list[str]:
+    if first_stage is None:
+        return _stage("patches", f"{name}-run", name, options, manifest["options"], "")
+    wide, first = f"patches-{manifest['patch_scale']:g}", f"{name}-first"
+    return [
+        *_stage("patches", first, name, first_stage["train"], first_stage["patches"], ""),
+        *_stage(wide, f"{name}-run", name, options, manifest["options"], f"{first}/weights.safetensors"),
+    ]
+
+
+def _stage(
+    patches: str, out: str, name: str, options: dict[str, Any], built: dict[str, Any], init: str
+) -> list[str]:
+    """Return the commands that build a patch set and train on it."""
     build = [
         f"--{key.replace('_', '-')} {built[key]:g}"
-        for key in ("pairs_per_scene", "keypoints_per_image", "synthetic_views", "points_per_photo")
+        for key in (
+            "patch_scale",
+            "pairs_per_scene",
+            "keypoints_per_image",
+            "synthetic_views",
+            "points_per_photo",
+        )
+        if built[key] != getattr(PatchSetOptions(), key)
     ]
-    train = [f"--loss {name}"]
+    train = [f"--loss {name}", *([f"--init {init}"] if init else [])]
     for key in ("steps", "batch_size", "scenes_per_batch", "relit", "learning_rate", "seed"):
         if options[key] != getattr(TrainingOptions(), key):
             train.append(f"--{key.replace('_', '-')} {options[key]:g}")
     train += [f"--hold-out {scene}" for scene in options["validation_scenes"]]
     return [
-        "sfm patches build sources.json -o patches \\",
+        f"sfm patches build sources.json -o {patches} \\",
         f"    {' '.join(build)}",
-        f"sfm train patches -o {name}-run \\",
+        f"sfm train {patches} -o {out} \\",
         f"    {' '.join(train)}",
     ]
 
@@ -160,11 +206,13 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="output folder of sfm train")
     parser.add_argument("--patches", type=Path, required=True, help="the patch set it was trained on")
     parser.add_argument("--figures", type=Path, nargs="*", default=[], help="files of sfm benchmark --json")
+    parser.add_argument("--first-stage", type=Path, help="what the run's --init was trained by (JSON)")
     parser.add_argument("--publish", action="store_true", help="put the weights into the package")
     arguments = parser.parse_args()
     run = json.loads((arguments.run / "history.json").read_text())
     manifest = json.loads((arguments.patches / "manifest.json").read_text())
     results = [result for path in arguments.figures for result in json.loads(path.read_text())["results"]]
+    first_stage = json.loads(arguments.first_stage.read_text()) if arguments.first_stage else None
     if arguments.publish:
         options = run["options"]
         facts = {key: options[key] for key in ("loss", "seed", "steps", "batch_size")}
@@ -173,7 +221,7 @@ def main() -> None:
         facts["card"] = f"docs/models/{arguments.name}.md"
         pretrained.publish(arguments.name, arguments.run / "weights.safetensors", facts)
     with atomic_path(CARDS / f"{arguments.name}.md") as temporary:
-        temporary.write_text(card(arguments.name, run, manifest, results), encoding="utf-8")
+        temporary.write_text(card(arguments.name, run, manifest, results, first_stage), encoding="utf-8")
     shutil.copyfile(arguments.run / "curve.png", CARDS / f"{arguments.name}-curve.png")
 
 

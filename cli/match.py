@@ -84,9 +84,7 @@ def match(
     result = match_pair(pair, out, descriptor, matching, verifier)
     page = None
     if explain:
-        page = explain_pair(
-            pair, out.with_suffix(".html"), compared, points, matching, verifier, description.patch_scale
-        )
+        page = explain_pair(pair, out.with_suffix(".html"), compared, points, matching, verifier)
     geometry, direction = result.geometry, result.translation_direction
     angle = result.rotation_deg
     told_direction = None if direction is None else " ".join(f"{x:+.3f}" for x in direction)

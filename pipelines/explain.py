@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from sfm.errors import WorkError
 from sfm.features.choice import DescriptionOptions
-from sfm.features.descriptor import Descriptor
+from sfm.features.descriptor import DescribesPatches, Descriptor
 from sfm.features.detectors import DetectionOptions
-from sfm.features.patches import extract_patches
+from sfm.features.patches import PATCH_SCALE, extract_patches
 from sfm.features.rootsift import RootSift
 from sfm.geometry.two_view import VerificationOptions, Verifier, fundamental_of
 from sfm.images.cameras import CameraOptions
@@ -84,9 +84,7 @@ def explain(
     made = make_descriptors(descriptors, description, detection)
     pair = read_pair(image1, image2, detection, cameras or CameraOptions())
     verifier = make_verifier(verification or VerificationOptions())
-    return explain_pair(
-        pair, page, made, points, matching or MatchingOptions(), verifier, description.patch_scale
-    )
+    return explain_pair(pair, page, made, points, matching or MatchingOptions(), verifier)
 
 
 def make_descriptors(
@@ -104,7 +102,6 @@ def explain_pair(
     points: int,
     matching: MatchingOptions,
     verifier: Verifier,
-    patch_scale: float,
 ) -> Path:
     """Write the page for a pair that has been read; see `explain`."""
     if min(map(len, pair.keypoints)) < 2:
@@ -121,6 +118,7 @@ def explain_pair(
     fundamentals = {name: fundamental_of(one.geometry, *pair.cameras) for name, one in found.items()}
     truth = truth_of_pair(found, fundamentals, *pair.keypoints)
     chosen = choose_points(nearest, ratios, truth, *pair.keypoints, points)
+    patch_scale = _patch_scale(descriptors)
     content = ExplanationContent(
         names=(pair.photos[0].name, pair.photos[1].name),
         images=(load_rgb(pair.photos[0]), load_rgb(pair.photos[1])),
@@ -135,6 +133,12 @@ def explain_pair(
     )
     write_explanation(content, Path(page))
     return Path(page)
+
+
+def _patch_scale(descriptors: Sequence[Descriptor]) -> float:
+    """Return the size of the patches to show: what the first network sees."""
+    seen = (one.patch_scale for one in descriptors if isinstance(one, DescribesPatches))
+    return next(seen, PATCH_SCALE)
 
 
 class _Explainer:

@@ -48,7 +48,6 @@ def write_index(
         "descriptor": {
             "name": descriptor.name,
             "identity": descriptor.identity,
-            "patch_scale": description.patch_scale,
             "weights": None if description.weights is None else str(description.weights.resolve()),
         },
         "detection": as_recorded(detection),
@@ -126,7 +125,7 @@ def query_descriptor(
                 "give them with --weights."
             )
     description = DescriptionOptions(
-        descriptor=name, weights=weights, patch_scale=made_by["patch_scale"], device=device
+        descriptor=name, weights=weights, patch_scale=made_by["identity"].get("patch_scale"), device=device
     )
     descriptor = make_descriptor(description, detection.max_size)
     _compare(made_by["identity"], descriptor)

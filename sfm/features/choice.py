@@ -31,7 +31,11 @@ class DescriptionOptions:
     weights: Path | None = option(
         None, "Weights of the network: a .safetensors or .pth file. Default: those that ship."
     )
-    patch_scale: float = option(24.0, "Side of a network's patch, in sigmas of its keypoint.", minimum=1.0)
+    patch_scale: float | None = option(
+        None,
+        "Side of a network's patch, in sigmas of its keypoint. Default: what its weights were trained on.",
+        minimum=1.0,
+    )
     device: str = option("auto", "Where networks run.", choices=("auto", "cpu", "cuda"), affects_result=False)
 
 

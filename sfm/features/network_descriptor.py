@@ -117,17 +117,24 @@ def make_network_descriptor(
     *,
     weights: Path | None = None,
     device: str = "auto",
-    patch_scale: float = PATCH_SCALE,
+    patch_scale: float | None = None,
     batch_size: int | None = None,
-) -> Descriptor:
+) -> NetworkDescriptor:
     """Make the descriptor `name` from its packaged weights, or from the file `weights`.
+
+    Patches are as wide as `patch_scale` says in sigmas; by default as wide as those of the weights' training.
 
     Raises `InputError` if the weights cannot be used (see `sfm.features.pretrained.load`) or there is no
     such device.
     """
     loaded = pretrained.load(name, weights)
     return NetworkDescriptor(
-        name, loaded.network, loaded.sha256, device=device, patch_scale=patch_scale, batch_size=batch_size
+        name,
+        loaded.network,
+        loaded.sha256,
+        device=device,
+        patch_scale=patch_scale or loaded.patch_scale or PATCH_SCALE,
+        batch_size=batch_size,
     )
 
 

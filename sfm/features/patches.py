@@ -14,9 +14,8 @@ from sfm.images.gray import GrayImage
 
 Bytes = NDArray[np.uint8]
 
-# Side of a patch in sigmas of its keypoint. SIFT's own window is 12; twice that trains and matches clearly
-# better.
-PATCH_SCALE = 24.0
+# Side of a patch in sigmas of its keypoint. SIFT's own window is 12, and what lies around it tells points apart.
+PATCH_SCALE = 32.0
 # cv2.remap takes at most 32767 rows at once.
 _ROWS_AT_ONCE = 16384
 

@@ -11,7 +11,7 @@ from sfm.options import option
 class PatchSetOptions:
     """How patches are collected."""
 
-    patch_scale: float = option(24.0, "Side of a patch, in sigmas of its keypoint.", minimum=1.0)
+    patch_scale: float = option(32.0, "Side of a patch, in sigmas of its keypoint.", minimum=1.0)
     keypoints_per_image: int = option(3000, "Detect at most this many keypoints in an image.", minimum=10)
     pairs_per_scene: int = option(500, "Match at most this many pairs of a scene's photographs.", minimum=1)
     points_per_scene: int = option(20000, "Keep at most this many real points of a scene.", minimum=1)

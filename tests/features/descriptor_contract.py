@@ -72,7 +72,7 @@ class DescriptorContract(ABC):
             keypoints.angle + np.float32(angle),
             keypoints.response,
         )
-        middle = (np.abs(keypoints.xy - [160, 120]) < [100, 75]).all(axis=1) & (keypoints.scale < 5)
+        middle = (np.abs(keypoints.xy - [160, 120]) < [100, 75]).all(axis=1) & (keypoints.scale < 3)
         assert middle.sum() > 30
         here = self.make().describe(image, keypoints.take(middle))
         there = self.make().describe(GrayImage.of(moved), turned.take(middle))

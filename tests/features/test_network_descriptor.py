@@ -10,6 +10,7 @@ from sfm.features.detectors import DogDetector
 from sfm.features.keypoints import Keypoints
 from sfm.features.network_descriptor import NetworkDescriptor, choose_device, make_network_descriptor
 from sfm.features.networks import NETWORKS
+from sfm.features.patches import PATCH_SCALE
 from sfm.images.gray import GrayImage
 from sfm.matching.mutual import match_mutual
 
@@ -107,13 +108,19 @@ def test_describes_keypoints_of_an_image():
     assert descriptor.describe(GrayImage.of(pixels), Keypoints.empty()).shape == (0, 128)
 
 
-def test_the_identity_names_weights_and_patches(tmp_path):
-    network = NETWORKS["sosnet"]()
+@pytest.mark.parametrize(("asked", "got"), [(None, 24.0), (20.0, 20.0)])
+def test_the_identity_names_weights_and_patches_as_wide_as_in_training_or_as_asked(tmp_path, asked, got):
     path = tmp_path / "w.safetensors"
-    pretrained.save(network, "sosnet", path, patch_scale=24)
-    identity = make_network_descriptor("sosnet", weights=path, device="cpu", patch_scale=20.0).identity
+    pretrained.save(NETWORKS["sosnet"](), "sosnet", path, patch_scale=24)
+    identity = make_network_descriptor("sosnet", weights=path, device="cpu", patch_scale=asked).identity
     assert identity["weights_sha256"] == pretrained.sha256(path)
-    assert identity["patch_scale"] == 20.0
+    assert identity["patch_scale"] == got
+
+
+def test_patches_of_weights_that_do_not_say_have_the_default_width(tmp_path):
+    torch.save(NETWORKS["sosnet"]().state_dict(), tmp_path / "w.pth")
+    descriptor = make_network_descriptor("sosnet", weights=tmp_path / "w.pth", device="cpu")
+    assert descriptor.patch_scale == PATCH_SCALE
 
 
 def test_the_identity_names_the_precision():

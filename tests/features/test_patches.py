@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfm.features.keypoints import Keypoints
-from sfm.features.patches import extract_patches, is_flat
+from sfm.features.patches import PATCH_SCALE, extract_patches, is_flat
 from sfm.images.gray import GrayImage
 
 
@@ -24,14 +24,16 @@ def smooth_image(width=300, height=240, seed=0):
 def test_at_step_one_a_patch_is_a_window_of_the_image():
     pixels = smooth_image()
     # 32 samples, one pixel apart, around the middle of pixels 99 and 100.
-    patch = extract_patches(GrayImage.of(pixels), keypoints([99.5, 119.5], 32 / 24))[0, 0]
+    patch = extract_patches(GrayImage.of(pixels), keypoints([99.5, 119.5], 32 / PATCH_SCALE))[0, 0]
     assert np.array_equal(patch, pixels[104:136, 84:116])
 
 
 def test_the_angle_turns_the_patch_clockwise():
     pixels = smooth_image()
-    upright = extract_patches(GrayImage.of(pixels), keypoints([99.5, 119.5], 32 / 24))[0, 0]
-    turned = extract_patches(GrayImage.of(pixels), keypoints([99.5, 119.5], 32 / 24, np.pi / 2))[0, 0]
+    upright = extract_patches(GrayImage.of(pixels), keypoints([99.5, 119.5], 32 / PATCH_SCALE))[0, 0]
+    turned = extract_patches(GrayImage.of(pixels), keypoints([99.5, 119.5], 32 / PATCH_SCALE, np.pi / 2))[
+        0, 0
+    ]
     # The patch's x axis now points down in the image: its first row is the window's last column.
     assert np.abs(turned.astype(int) - np.rot90(upright)).max() <= 2
 
@@ -79,7 +81,7 @@ def test_a_shrunk_image_gives_the_same_patch():
 
 def test_the_border_is_repeated():
     pixels = np.tile(np.arange(100, dtype=np.uint8)[:, None] + 50, (1, 80))
-    patch = extract_patches(GrayImage.of(pixels), keypoints([40.5, -0.5], 32 / 24))[0, 0]
+    patch = extract_patches(GrayImage.of(pixels), keypoints([40.5, -0.5], 32 / PATCH_SCALE))[0, 0]
     assert (patch[:16] == 50).all()
     assert np.array_equal(patch[16:, 3], np.arange(50, 66))
 
