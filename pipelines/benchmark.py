@@ -256,6 +256,7 @@ def _on_planes(images: DescribedImages, pairs: Sequence[Pair], contender: Conten
         "precision": found.precision,
         "matching score": found.matching_score,
         **accuracy,
+        "solved": found.solved,
     }
 
 

@@ -30,6 +30,7 @@ from sfm.geometry.epipolar import (
     sampson_error_sq,
 )
 from sfm.geometry.five_point import FivePointVerifier
+from sfm.geometry.homography import transfer_error_sq
 from sfm.geometry.pose import Pose, angle_between_deg, rotation_angle_deg
 from sfm.geometry.two_view import VerificationOptions
 from sfm.images.gray import GrayImage
@@ -67,9 +68,25 @@ class PlaneTruth(Truth):
 
     def errors_px(self, xy1: Floats, xy2: Floats) -> Floats:
         """Return the distances between where the homography takes `xy1` and `xy2`."""
-        mapped = homogeneous(xy1) @ self.H.T
-        errors: Floats = np.linalg.norm(mapped[:, :2] / mapped[:, 2:] - xy2, axis=1)
+        errors: Floats = np.sqrt(transfer_error_sq(self.H, xy1, xy2))
         return errors
+
+    def estimate_error_px(self, xy1: Floats, xy2: Floats, size: tuple[int, int]) -> float:
+        """Return how far a homography estimated from matches, the surest first, is from the true one.
+
+        That is the mean distance of the corners of the first image, whose `size` is (width, height), after both
+        homographies; infinite if none was found. The estimate is PROSAC's (Chum and Matas, CVPR 2005), by OpenCV.
+        """
+        if len(xy1) < 4:
+            return float("inf")
+        cv2.setRNGSeed(0)
+        H, _ = cv2.findHomography(xy1, xy2, cv2.USAC_PROSAC, CORRECT_PX, maxIters=20_000, confidence=0.9999)
+        if H is None:
+            return float("inf")
+        right, bottom = size[0] - 0.5, size[1] - 0.5
+        corners = np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
+        mapped = homogeneous(corners) @ H.T
+        return float(self.errors_px(corners, mapped[:, :2] / mapped[:, 2:]).mean())
 
 
 @dataclass(frozen=True)
@@ -157,6 +174,8 @@ class Matched:
         Where the matched keypoints are.
     num_keypoints
         Number of keypoints of the image that has fewer.
+    size
+        (width, height) of the first image in pixels.
     """
 
     pair: Pair
@@ -164,6 +183,7 @@ class Matched:
     xy1: Floats
     xy2: Floats
     num_keypoints: int
+    size: tuple[int, int]
 
     @cached_property
     def errors_px(self) -> Floats:
@@ -194,7 +214,8 @@ class DescribedImages:
         )
         xy1 = first.xy[matches.index[:, 0]].astype(np.float64)
         xy2 = second.xy[matches.index[:, 1]].astype(np.float64)
-        return Matched(pair, matches, xy1, xy2, min(len(first), len(second)))
+        height, width = self._image(pair.first)[0].pixels.shape
+        return Matched(pair, matches, xy1, xy2, min(len(first), len(second)), (width, height))
 
     def _image(self, path: Path) -> tuple[GrayImage, Keypoints]:
         if path not in self._images:
@@ -227,6 +248,8 @@ class PlaneFigures:
         Correct matches over keypoints (of the image with fewer), mean over pairs.
     accuracy
         Share of matches right within 1, 3 and 5 px, mean over pairs.
+    solved
+        Share of pairs whose homography, estimated from the matches, is right: corners within 3 px on average.
     """
 
     matches: int
@@ -234,6 +257,7 @@ class PlaneFigures:
     precision: float
     matching_score: float
     accuracy: tuple[float, ...]
+    solved: float
 
 
 def plane_figures(matched: Sequence[Matched]) -> PlaneFigures:
@@ -248,6 +272,15 @@ def plane_figures(matched: Sequence[Matched]) -> PlaneFigures:
         precision=sum(correct) / max(1, total),
         matching_score=float(np.mean(score)),
         accuracy=tuple(float(value) for value in np.mean(accuracy, axis=0)),
+        solved=float(np.mean([_homography_error_px(m) <= CORRECT_PX for m in matched])),
+    )
+
+
+def _homography_error_px(matched: Matched) -> float:
+    assert isinstance(matched.pair.truth, PlaneTruth)
+    surest_first = np.argsort(matched.matches.ratio, kind="stable")
+    return matched.pair.truth.estimate_error_px(
+        matched.xy1[surest_first], matched.xy2[surest_first], matched.size
     )
 
 

@@ -40,7 +40,12 @@ def matched(truth, xy1, xy2, ratio, num_keypoints=100):
         np.broadcast_to(np.asarray(ratio, np.float32), n),
     )
     return Matched(
-        Pair(None, None, truth), matches, np.asarray(xy1, float), np.asarray(xy2, float), num_keypoints
+        Pair(None, None, truth),
+        matches,
+        np.asarray(xy1, float),
+        np.asarray(xy2, float),
+        num_keypoints,
+        (640, 480),
     )
 
 
@@ -77,6 +82,22 @@ def test_figures_of_planes_are_counted_as_defined():
     assert figures.precision == pytest.approx(3 / 5)
     assert figures.accuracy == pytest.approx(((0.25 + 1) / 2, (0.5 + 1) / 2, (0.75 + 1) / 2))
     assert figures.matching_score == pytest.approx((0.02 + 0.01) / 2)
+
+
+@pytest.mark.parametrize(("shift", "solved"), [(1.0, 1.0), (4.0, 0.0)])
+def test_a_homography_is_solved_if_its_corners_are_within_3_px(shift, solved):
+    """Matches that all agree, with one another but by `shift` not with the truth; the sure ones are found first."""
+    rng = np.random.default_rng(0)
+    xy1 = rng.uniform(0, [640, 480], (400, 2))
+    xy2 = xy1 + np.array([shift, 0.0])
+    ratio = np.full(400, 0.6)
+    xy2[100:], ratio[100:] = rng.uniform(0, [640, 480], (300, 2)), 0.95
+    assert plane_figures([matched(PlaneTruth(np.eye(3)), xy1, xy2, ratio)]).solved == solved
+
+
+def test_too_few_matches_solve_nothing():
+    xy = np.array([[0.0, 0], [100, 0], [0, 100]])
+    assert plane_figures([matched(PlaneTruth(np.eye(3)), xy, xy, 0.5)]).solved == 0.0
 
 
 CAMERA = Camera("PINHOLE", 640, 480, (500.0, 500.0, 319.5, 239.5))
