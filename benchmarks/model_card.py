@@ -10,6 +10,7 @@ same loss are described by --first-stage: a JSON object with the options of the 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -197,6 +198,15 @@ def _table(results: list[dict[str, Any]], descriptors: list[str]) -> list[str]:
     return lines
 
 
+def _merged(files: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Put the figures of one test together, which may come from several runs of the benchmark."""
+    by_test: dict[tuple[str, str], dict[str, Any]] = {}
+    for result in itertools.chain.from_iterable(files):
+        merged = by_test.setdefault((result["kind"], result["test"]), {**result, "figures": {}})
+        merged["figures"] |= result["figures"]
+    return list(by_test.values())
+
+
 def main() -> None:
     """Write the card and the curve, and publish the weights if asked."""
     parser = argparse.ArgumentParser(
@@ -211,7 +221,7 @@ def main() -> None:
     arguments = parser.parse_args()
     run = json.loads((arguments.run / "history.json").read_text())
     manifest = json.loads((arguments.patches / "manifest.json").read_text())
-    results = [result for path in arguments.figures for result in json.loads(path.read_text())["results"]]
+    results = _merged([json.loads(path.read_text())["results"] for path in arguments.figures])
     first_stage = json.loads(arguments.first_stage.read_text()) if arguments.first_stage else None
     if arguments.publish:
         options = run["options"]
