@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -126,6 +127,11 @@ class ComparisonContent:
     orientations: Mapping[str, int] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def frame(self) -> CommonFrame | None:
+        """All maps in one frame, see `align_arms`; made once for the page and the picture."""
+        return align_arms(self)
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -227,6 +233,12 @@ class CommonFrame:
     reference: str
     poses: Mapping[str, Pose]
     unit: str
+
+    @property
+    def largest(self) -> SparseMap:
+        """The map with the most images of those that could be aligned; of all if none could."""
+        candidates = [arm for arm in self.arms if arm.aligned] or self.arms
+        return max(candidates, key=lambda arm: len(arm.sparse_map.images)).sparse_map
 
 
 def align_arms(content: ComparisonContent) -> CommonFrame | None:

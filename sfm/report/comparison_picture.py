@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm.report.comparison import AlignedArm, ComparisonContent, align_arms
+from sfm.report.comparison import AlignedArm, ComparisonContent
 from sfm.report.pictures import draw_map, view_of_map
 
 Bytes = NDArray[np.uint8]
@@ -18,10 +18,7 @@ _GAP_RGB = (90, 92, 96)
 
 
 def draw_comparison(content: ComparisonContent, panel: tuple[int, int] = (800, 640)) -> Bytes | None:
-    """Draw the maps of a comparison side by side, the camera path in red, the true one in blue.
-
-    All maps are aligned to one frame and seen from where the largest of them shows best. A map that could not be
-    aligned is seen from a place of its own.
+    """Draw the maps of a comparison side by side, each with its name and counts.
 
     Parameters
     ----------
@@ -34,21 +31,35 @@ def draw_comparison(content: ComparisonContent, panel: tuple[int, int] = (800, 6
     -------
     picture : (height, width, 3) uint8, RGB; None if there is no map.
     """
-    frame = align_arms(content)
-    if frame is None:
+    if content.frame is None:
         return None
-    aligned = [arm for arm in frame.arms if arm.aligned] or frame.arms
-    largest = max(aligned, key=lambda arm: len(arm.sparse_map.images)).sparse_map
-    view = view_of_map(largest, panel, content.orientations)
-    truth = _path(content) if frame.reference == "ground truth" else None
+    pictures = draw_arms(content, panel)
     panels: list[Bytes] = []
+    for arm in content.frame.arms:
+        panels += [_labelled(pictures[arm.arm.name], arm, len(content.image_names)), _gap(panel[1])]
+    return np.concatenate(panels[:-1], axis=1)
+
+
+def draw_arms(content: ComparisonContent, size: tuple[int, int]) -> dict[str, Bytes]:
+    """Draw each map of a comparison, the camera path in red, the true one in blue.
+
+    All maps are aligned to one frame and seen from where the largest of them shows best. A map that could not be
+    aligned is seen from a place of its own.
+
+    Returns pictures (height, width, 3) uint8, RGB, of `size` (width, height), by name; of arms with a map only.
+    """
+    frame = content.frame
+    if frame is None:
+        return {}
+    view = view_of_map(frame.largest, size, content.orientations)
+    truth = _path(content) if frame.reference == "ground truth" else None
+    pictures = {}
     for arm in frame.arms:
         seen_from, path = (view, truth) if arm.aligned else (None, None)
-        picture = draw_map(
-            arm.sparse_map, panel, path, orientations=content.orientations, seen_from=seen_from
+        pictures[arm.arm.name] = draw_map(
+            arm.sparse_map, size, path, orientations=content.orientations, seen_from=seen_from
         )
-        panels += [_labelled(picture, arm, len(content.image_names)), _gap(panel[1])]
-    return np.concatenate(panels[:-1], axis=1)
+    return pictures
 
 
 def _path(content: ComparisonContent) -> Sequence[NDArray[np.float64]]:

@@ -2,7 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from sfm.report.comparison import ComparisonContent
+from sfm.report import comparison
+from sfm.report.comparison import ComparisonContent, align_arms
+from sfm.report.comparison_page import render_comparison
 from sfm.report.comparison_picture import draw_comparison
 
 from .contents import comparison_content
@@ -49,3 +51,12 @@ def test_the_true_path_is_drawn_where_it_is_known():
         return ((picture[..., 2] - picture[..., 0]) > 80).sum()
 
     assert blue(with_truth) > blue(without)
+
+
+def test_page_and_picture_align_the_maps_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(comparison, "align_arms", lambda content: calls.append(1) or align_arms(content))
+    content = comparison_content()
+    draw_comparison(content, PANEL)
+    render_comparison(content)
+    assert len(calls) == 1
