@@ -35,18 +35,27 @@ from sfm.features.choice import DESCRIPTORS, DescriptionOptions
     show_default=True,
     help="Who describes keypoints.",
 )
+@click.option(
+    "--compare",
+    "comparing",
+    is_flag=True,
+    help="Then map it with every second photograph taken at night, with SIFT, triplet and SOSNet side by side.",
+)
 @common_options
-def demo(console: Console, out: Path, views: int, **values: Any) -> None:
+def demo(console: Console, out: Path, views: int, comparing: bool, **values: Any) -> None:
     """See it work without photographs: render a street, map it, check it.
 
     A small street is rendered as photographs of a known camera on a known path. The map is made of these
     pictures alone and then compared with what is known.
     """
+    from sfm.cli.compare import show_comparison
+    from sfm.pipelines.demo import compare_by_night
     from sfm.pipelines.demo import demo as run
     from sfm.pipelines.stage_options import ReconstructOptions
     from sfm.rendering.walk import StreetOptions
 
-    result = run(out, StreetOptions(views=views), ReconstructOptions.of(**values), console)
+    street, options = StreetOptions(views=views), ReconstructOptions.of(**values)
+    result = run(out, street, options, console)
     made, error = result.reconstruction, result.evaluation
     console.table(
         "",
@@ -66,6 +75,9 @@ def demo(console: Console, out: Path, views: int, **values: Any) -> None:
             ("picture", str(result.picture)),
         ],
     )
+    compared = compare_by_night(out, street, options, console) if comparing else None
+    if compared:
+        show_comparison(console, compared)
     console.print(f"Next: sfm reconstruct YOUR_PHOTOS, or look at {result.picture}.")
     console.summary(
         {
@@ -74,5 +86,6 @@ def demo(console: Console, out: Path, views: int, **values: Any) -> None:
             "scene": result.scene,
             "map": made.out,
             "picture": result.picture,
+            "comparison": compared.record if compared else None,
         }
     )

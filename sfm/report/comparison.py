@@ -185,6 +185,11 @@ def compare_samples(metric: Metric, samples: Sequence[Sequence[float]]) -> list[
     return cells
 
 
+def compare_arms(metrics: Sequence[Metric], arms: Sequence[Arm]) -> list[tuple[Metric, list[Cell]]]:
+    """Return each metric with a cell for every arm; see `compare_samples`."""
+    return [(m, compare_samples(m, [arm.samples.get(m.key, ()) for arm in arms])) for m in metrics]
+
+
 def _stands_out(best: Cell, other: Cell) -> bool:
     apart = best.low > other.high or best.high < other.low
     spread = max(best.high - best.low, other.high - other.low)

@@ -17,7 +17,7 @@ from sfm.report.comparison import (
     CommonFrame,
     ComparisonContent,
     Metric,
-    compare_samples,
+    compare_arms,
 )
 from sfm.report.comparison_picture import draw_arms
 from sfm.report.gallery import MatchFigure, jpeg_data_uri, match_figure
@@ -57,7 +57,7 @@ def render_comparison(content: ComparisonContent) -> str:
         total=len(content.image_names),
         rows=[
             (metric, [_cell_texts(metric, cell) for cell in cells])
-            for metric, cells in _table(content)
+            for metric, cells in compare_arms(content.metrics, content.arms)
             if any(cell.count for cell in cells)
         ],
         table_lede=_table_lede(content),
@@ -95,13 +95,6 @@ def _correct_told(arm: Arm) -> str:
     if not known or not arm.sparse_map:
         return ""
     return f"{np.median(known):g} in a correct model" if max(known) > 0 else "no model is correct"
-
-
-def _table(content: ComparisonContent) -> list[tuple[Metric, list[Cell]]]:
-    return [
-        (metric, compare_samples(metric, [arm.samples.get(metric.key, ()) for arm in content.arms]))
-        for metric in content.metrics
-    ]
 
 
 def _cell_texts(metric: Metric, cell: Cell) -> tuple[str, str, bool]:
