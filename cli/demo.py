@@ -46,7 +46,8 @@ def demo(console: Console, out: Path, views: int, comparing: bool, **values: Any
     """See it work without photographs: render a street, map it, check it.
 
     A small street is rendered as photographs of a known camera on a known path. The map is made of these
-    pictures alone and then compared with what is known.
+    pictures alone and then measured against what is known. In OUT are then the photographs (scene/), a
+    finished run (map/) and a picture of it (map.png); with --compare also compare/compare.html and compare.png.
     """
     from sfm.cli.compare import show_comparison
     from sfm.pipelines.demo import compare_by_night
