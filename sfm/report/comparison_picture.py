@@ -69,7 +69,8 @@ def _path(content: ComparisonContent) -> Sequence[NDArray[np.float64]]:
 def _labelled(picture: Bytes, arm: AlignedArm, photographs: int) -> Bytes:
     size = picture.shape[0] / 640
     images, points = len(arm.sparse_map.images), len(arm.sparse_map.xyz)
-    lines = [(arm.arm.name, 1.1), (f"{images} of {photographs} photographs, {points:,} points", 0.62)]
+    # Large, because three panels beside each other are mostly seen at a third of their size.
+    lines = [(arm.arm.name, 1.8), (f"{images} of {photographs} photographs, {points:,} points", 1.1)]
     y = 0.0
     for text, scale in lines:
         y += 40 * scale * size + 4
