@@ -39,7 +39,7 @@ from sfm.features.choice import DESCRIPTORS, DescriptionOptions
     "--compare",
     "comparing",
     is_flag=True,
-    help="Then map it with every second photograph taken at night, with SIFT, triplet and SOSNet side by side.",
+    help="Then compare SIFT, triplet and SOSNet on the same street, every second photograph taken at night.",
 )
 @common_options
 def demo(console: Console, out: Path, views: int, comparing: bool, **values: Any) -> None:
@@ -55,8 +55,8 @@ def demo(console: Console, out: Path, views: int, comparing: bool, **values: Any
     from sfm.pipelines.stage_options import ReconstructOptions
     from sfm.rendering.walk import StreetOptions
 
-    street, options = StreetOptions(views=views), ReconstructOptions.of(**values)
-    result = run(out, street, options, console)
+    street = StreetOptions(views=views)
+    result = run(out, street, ReconstructOptions.of(**values), console)
     made, error = result.reconstruction, result.evaluation
     console.table(
         "",
@@ -76,7 +76,7 @@ def demo(console: Console, out: Path, views: int, comparing: bool, **values: Any
             ("picture", str(result.picture)),
         ],
     )
-    compared = compare_by_night(out, street, options, console) if comparing else None
+    compared = compare_by_night(out, street, progress=console) if comparing else None
     if compared:
         show_comparison(console, compared)
     console.print(f"Next: sfm reconstruct YOUR_PHOTOS, or look at {result.picture}.")

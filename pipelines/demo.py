@@ -29,6 +29,8 @@ Floats = NDArray[np.float64]
 
 STREET_VERSION = 1
 NIGHT = 1.0
+# Few, because that is where descriptors differ; and three maps are soon made.
+COMPARED_KEYPOINTS = 2000
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,10 @@ def compare_by_night(
     ----------
     out
         Output folder of the demo; the maps, compare.html and compare.png go into `compare` in it.
-    street, options, progress
-        As for `demo`; the descriptor in `options` is not looked at.
+    street, progress
+        As for `demo`.
+    options
+        As for `demo`, without the descriptor. Default: 2,000 keypoints a photograph.
     """
     out, street = Path(out), replace(street or StreetOptions(), darkness=NIGHT)
     scene = out / "scene-by-night"
@@ -109,7 +113,7 @@ def compare_by_night(
             scene / "images",
             out / "compare",
             ground_truth=scene / "ground_truth",
-            options=options,
+            options=options or ReconstructOptions.of(max_keypoints=COMPARED_KEYPOINTS),
             progress=progress,
         )
 
