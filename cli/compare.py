@@ -12,6 +12,7 @@ from sfm.cli.options import command, options_from
 from sfm.pipelines.stage_options import STAGE_OPTIONS
 
 if TYPE_CHECKING:
+    from sfm.pipelines.compare import Comparison
     from sfm.report.comparison import Cell, Metric
 
 
@@ -62,6 +63,12 @@ def compare(
 
     chosen = None if descriptors is None else [text for text in descriptors.split(",") if text.strip()]
     result = run(images, out, chosen, ground_truth, repeat, ReconstructOptions.of(**values), console)
+    show_comparison(console, result)
+    console.summary({**result.record, "out": result.out})
+
+
+def show_comparison(console: Console, result: Comparison) -> None:
+    """Print the table, what it can say, and where the page and the picture are."""
     console.table(
         "",
         ["", *result.runs],
@@ -69,13 +76,14 @@ def compare(
     )
     if any(cell.best for _, cells in result.table for cell in cells):
         console.print("* better in every run, by more than runs differ")
-    elif repeat == 1:
-        console.print("One run each: how far runs differ is not known, so nothing is marked. Try --repeat 3.")
+    elif all(len(runs) < 2 for runs in result.runs.values()):
+        console.print(
+            "One run each: how far runs differ is not known, so nothing is marked; `sfm compare --repeat 3` shows it."
+        )
     for name, failure in result.failures.items():
         if failure:
             console.print(f"{name} has no map. {failure}")
     console.print(f"Page: {result.out / 'compare.html'}; picture: {result.out / 'compare.png'}")
-    console.summary({**result.record, "out": result.out})
 
 
 def _told(metric: Metric, cell: Cell) -> str | None:

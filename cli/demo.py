@@ -35,18 +35,28 @@ from sfm.features.choice import DESCRIPTORS, DescriptionOptions
     show_default=True,
     help="Who describes keypoints.",
 )
+@click.option(
+    "--compare",
+    "comparing",
+    is_flag=True,
+    help="Then compare SIFT, triplet and SOSNet on the same street, every second photograph taken at night.",
+)
 @common_options
-def demo(console: Console, out: Path, views: int, **values: Any) -> None:
+def demo(console: Console, out: Path, views: int, comparing: bool, **values: Any) -> None:
     """See it work without photographs: render a street, map it, check it.
 
     A small street is rendered as photographs of a known camera on a known path. The map is made of these
-    pictures alone and then compared with what is known.
+    pictures alone and then measured against what is known. In OUT are then the photographs (scene/), a
+    finished run (map/) and a picture of it (map.png); with --compare also compare/compare.html and compare.png.
     """
+    from sfm.cli.compare import show_comparison
+    from sfm.pipelines.demo import compare_by_night
     from sfm.pipelines.demo import demo as run
     from sfm.pipelines.stage_options import ReconstructOptions
     from sfm.rendering.walk import StreetOptions
 
-    result = run(out, StreetOptions(views=views), ReconstructOptions.of(**values), console)
+    street = StreetOptions(views=views)
+    result = run(out, street, ReconstructOptions.of(**values), console)
     made, error = result.reconstruction, result.evaluation
     console.table(
         "",
@@ -66,6 +76,9 @@ def demo(console: Console, out: Path, views: int, **values: Any) -> None:
             ("picture", str(result.picture)),
         ],
     )
+    compared = compare_by_night(out, street, progress=console) if comparing else None
+    if compared:
+        show_comparison(console, compared)
     console.print(f"Next: sfm reconstruct YOUR_PHOTOS, or look at {result.picture}.")
     console.summary(
         {
@@ -74,5 +87,6 @@ def demo(console: Console, out: Path, views: int, **values: Any) -> None:
             "scene": result.scene,
             "map": made.out,
             "picture": result.picture,
+            "comparison": compared.record if compared else None,
         }
     )

@@ -15,10 +15,17 @@ _EPILOG = "\b\nFormats:\n" + "\n".join(f"  {name:<12} {e.description}" for name,
 
 @command(epilog=_EPILOG)
 @click.argument("map_path", metavar="MAP", type=click.Path(path_type=Path))
-@click.option("--format", "formats", required=True, multiple=True, type=click.Choice(FORMATS))
+@click.option(
+    "--format",
+    "formats",
+    required=True,
+    multiple=True,
+    type=click.Choice(FORMATS),
+    help="What to write, see below; may be given more than once.",
+)
 @click.option(
     "-o",
-    "--output",
+    "--out",
     type=click.Path(path_type=Path),
     help="Folder for the files.  [default: MAP/export/FORMAT]",
 )
@@ -29,11 +36,11 @@ def export(
     console: Console,
     map_path: Path,
     formats: tuple[str, ...],
-    output: Path | None,
+    out: Path | None,
     images: Path | None,
     descriptor: str | None,
 ) -> None:
-    """Write a map for other tools; --format may be given more than once.
+    """Write a map for other tools.
 
     MAP is the output folder of `sfm reconstruct` or a COLMAP model folder.
     """
@@ -41,7 +48,7 @@ def export(
 
     written: dict[str, list[Path]] = {}
     for format in dict.fromkeys(formats):
-        written[format] = write(map_path, format, output, images, descriptor, console)
+        written[format] = write(map_path, format, out, images, descriptor, console)
         for file in written[format]:
             console.print(str(file))
     console.summary({"files": written})

@@ -7,18 +7,25 @@ Every command lives in the module of its name and is the attribute of its name: 
 from __future__ import annotations
 
 import errno
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 import click
 
 from sfm.errors import SfmError
 
 DEBUG = "sfm.debug"  # key in click's context meta: show tracebacks
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
+# As shells count.
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
 
 COMMANDS = {
     "reconstruct": "Turn a folder of photographs into a sparse 3D map and a camera path.",
@@ -38,6 +45,10 @@ COMMANDS = {
     "demo": "See it work without photographs: render a street, map it, check it.",
     "info": "Show versions, hardware and missing system libraries.",
 }
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came. Whatever cleans up after Ctrl-C does so after it too."""
 
 
 class LazyGroup(click.Group):
@@ -62,11 +73,13 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; end with one line on stderr where it fails."""
         try:
-            return super().invoke(ctx)
+            with _terminated_by_exception():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except KeyboardInterrupt:
-            _end(ctx, "Stopped. Finished work is kept; run the same command to go on.", INTERRUPTED)
+        except KeyboardInterrupt as stop:
+            exit_code = TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
+            _end(ctx, "Stopped. Finished work is kept; run the same command to go on.", exit_code)
         except SfmError as error:
             _end(ctx, f"Error: {error}", error.exit_code)
         except OSError as error:
@@ -75,6 +88,23 @@ class LazyGroup(click.Group):
             _end(ctx, _system_error_line(error), SfmError.exit_code)
         except Exception as error:
             _end(ctx, f"Error: {_unexpected_line(error, ctx)}", SfmError.exit_code)
+
+
+@contextmanager
+def _terminated_by_exception() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM inside; only the main thread may ask for that."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _module(command: str) -> str:

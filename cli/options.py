@@ -111,10 +111,11 @@ def _click_type(kind: type, field: dataclasses.Field[Any], plain: Any) -> click.
     meta = field.metadata
     if plain is bool:
         return click.BOOL
-    if plain is int:
-        return click.IntRange(meta["minimum"], meta["maximum"])
-    if plain is float:
-        return click.FloatRange(meta["minimum"], meta["maximum"])
+    if plain in (int, float):
+        bounds = meta["minimum"], meta["maximum"]
+        if bounds == (None, None):  # click would tell a range without ends as x<=None
+            return click.INT if plain is int else click.FLOAT
+        return click.IntRange(*bounds) if plain is int else click.FloatRange(*bounds)
     if plain is str:
         return click.Choice(meta["choices"]) if meta["choices"] else click.STRING
     if plain is Path:

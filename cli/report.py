@@ -11,8 +11,8 @@ from sfm.cli.options import command
 
 
 @command()
-@click.argument("map_path", metavar="OUT", type=click.Path(path_type=Path))
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The HTML file. Default: OUT/report.html.")
+@click.argument("map_path", metavar="MAP", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The HTML file. Default: MAP/report.html.")
 @click.option(
     "--images",
     type=click.Path(path_type=Path),
@@ -29,7 +29,7 @@ from sfm.cli.options import command
 def report(console: Console, map_path: Path, out: Path | None, images: Path | None, max_points: int) -> None:
     """Write an HTML report of a finished run.
 
-    OUT is the output folder of `sfm reconstruct` or a COLMAP model folder. The report is one file that needs
+    MAP is the output folder of `sfm reconstruct` or a COLMAP model folder. The report is one file that needs
     no network: the map to turn, its cameras, the view graph, matches, and how to make it again.
     """
     from sfm.pipelines.report import report as write

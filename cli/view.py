@@ -12,14 +12,14 @@ from sfm.cli.serving import open_browser, serving_options, until_interrupted
 
 
 @command()
-@click.argument("map_path", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("map_path", metavar="MAP", type=click.Path(path_type=Path))
 @click.option("--images", type=click.Path(path_type=Path), help="Folder of the photographs, if it has moved.")
 @serving_options
 @common_options
 def view(console: Console, map_path: Path, images: Path | None, port: int, browser: bool) -> None:
     """Open the report of a finished run in the browser.
 
-    Serves OUT/report.html on this machine until Ctrl-C; the report is written first if there is none or it
+    Serves MAP/report.html on this machine until Ctrl-C; the report is written first if there is none or it
     is older than the map.
     """
     from sfm.pipelines.report import current_report

@@ -42,7 +42,7 @@ from sfm.pipelines.report import (
 from sfm.pipelines.run_record import RunRecord
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
-from sfm.report.comparison import Arm, ComparisonContent, compare_samples
+from sfm.report.comparison import Arm, ComparisonContent, compare_arms
 from sfm.report.comparison_page import write_comparison
 from sfm.report.comparison_picture import draw_comparison
 from sfm.workspace import Workspace
@@ -187,7 +187,7 @@ def compare(
             raise WorkError(f"No descriptor made a map. {told}")
         arms = _arms(runs, failures, shown, progress)
         metrics = comparison_metrics([arm.samples for arm in arms])
-        table = [(m, compare_samples(m, [arm.samples.get(m.key, ()) for arm in arms])) for m in metrics]
+        table = compare_arms(metrics, arms)
         _complete(record, contenders, ground_truth, repeat, runs, failures, table, out)
         content = ComparisonContent(
             title=title_of(images.resolve()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from sfm.evaluation.trajectory import read_trajectory
 from sfm.files import write_image, write_json
 from sfm.geometry.similarity import align_points
 from sfm.options import as_recorded
+from sfm.pipelines.compare import Comparison, compare
 from sfm.pipelines.evaluate import evaluate
 from sfm.pipelines.reconstruct import Reconstruction, reconstruct
 from sfm.pipelines.stage_options import ReconstructOptions
@@ -27,6 +28,9 @@ from sfm.workspace import Recipe, Workspace
 Floats = NDArray[np.float64]
 
 STREET_VERSION = 1
+NIGHT = 1.0
+# Few, because that is where descriptors differ; and three maps are soon made.
+COMPARED_KEYPOINTS = 2000
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,38 @@ def demo(
         picture = out / "map.png"
         write_image(picture, draw_map(result.map, truth=_true_path(result, truth)))
     return Demo(scene, result, evaluation, picture)
+
+
+def compare_by_night(
+    out: Path | str = "sfm-demo",
+    street: StreetOptions | None = None,
+    options: ReconstructOptions | None = None,
+    progress: Progress = SILENT,
+) -> Comparison:
+    """Map the street, every second photograph taken at night, with SIFT and the networks that ship.
+
+    Photographs of day and night are hard to match with each other: descriptors differ where they do not by day.
+
+    Parameters
+    ----------
+    out
+        Output folder of the demo; the maps, compare.html and compare.png go into `compare` in it.
+    street, progress
+        As for `demo`.
+    options
+        As for `demo`, without the descriptor. Default: 2,000 keypoints a photograph.
+    """
+    out, street = Path(out), replace(street or StreetOptions(), darkness=NIGHT)
+    scene = out / "scene-by-night"
+    with Workspace(out).lock():
+        _render_once(scene, street, progress)
+        return compare(
+            scene / "images",
+            out / "compare",
+            ground_truth=scene / "ground_truth",
+            options=options or ReconstructOptions.of(max_keypoints=COMPARED_KEYPOINTS),
+            progress=progress,
+        )
 
 
 def _render_once(scene: Path, street: StreetOptions, progress: Progress) -> None:

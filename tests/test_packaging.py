@@ -106,7 +106,8 @@ class TestFloors:
 
     def test_pycolmap_stays_behind_its_border(self):
         border = ("sfm/mapping/", "sfm/localization/absolute_pose.py")
-        assert [path for path in importers_of("pycolmap") if not path.startswith(border)] == []
+        assert [path for path in importers_of("sfm.mapping.colmap") if not path.startswith(border)] == []
+        assert importers_of("pycolmap") == ["sfm/mapping/colmap.py"]
 
     def test_open3d_is_imported_in_one_place(self):
         assert importers_of("open3d") == ["sfm/open3d_loader.py"]

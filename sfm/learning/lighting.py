@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sfm.images.jpeg import compress
+
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -90,9 +92,3 @@ def shadow(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
     mask = np.zeros(shape, np.float32)
     cv2.fillPoly(mask, [corners.astype(np.int32)], 1.0)
     return cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(1, 12)))
-
-
-def compress(pixels: Bytes, quality: int) -> Bytes:
-    """Send an image through JPEG of the given quality."""
-    _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), np.uint8)

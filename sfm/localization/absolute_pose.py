@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pycolmap
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
+from sfm.mapping.colmap import pycolmap
 from sfm.mapping.colmap_io import (
     camera_from_colmap,
     camera_to_colmap,

@@ -13,20 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pycolmap
 from numpy.typing import NDArray
 
 from sfm.errors import InputError
 from sfm.files import writing
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
+from sfm.mapping.colmap import pycolmap
 from sfm.mapping.model_files import check_binary_model
 from sfm.mapping.sparse_map import MapImage, SparseMap
 
 HALF_PIXEL = 0.5
-
-# COLMAP tells every step on stderr; this project tells its own, and keeps COLMAP's for errors.
-pycolmap.logging.minloglevel = 2
 
 
 def xy_to_colmap(xy: NDArray[Any]) -> NDArray[np.float64]:

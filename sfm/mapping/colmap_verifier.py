@@ -6,13 +6,13 @@ J. Schoenberger and J.-M. Frahm, "Structure-from-Motion Revisited", CVPR 2016, s
 from __future__ import annotations
 
 import numpy as np
-import pycolmap
 from numpy.typing import NDArray
 
 from sfm.geometry.camera import Camera
 from sfm.geometry.eight_point import EightPointVerifier
 from sfm.geometry.five_point import FivePointVerifier
 from sfm.geometry.two_view import Kind, TwoViewGeometry, VerificationOptions, Verifier
+from sfm.mapping.colmap import pycolmap
 from sfm.mapping.colmap_io import (
     HALF_PIXEL,
     camera_to_colmap,

@@ -19,13 +19,13 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import pycolmap
 from numpy.typing import NDArray
 
 from sfm.errors import SfmError, WorkError
 from sfm.files import writing
 from sfm.geometry.camera import Camera
 from sfm.geometry.two_view import TwoViewGeometry
+from sfm.mapping.colmap import pycolmap
 from sfm.mapping.colmap_io import camera_to_colmap, xy_from_colmap, xy_to_colmap
 from sfm.mapping.colmap_verifier import to_colmap_two_view
 from sfm.workspace import digest_of

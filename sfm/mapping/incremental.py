@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import pycolmap
 from numpy.typing import NDArray
 
 from sfm.errors import InputError, WorkError
 from sfm.files import writing
+from sfm.mapping.colmap import pycolmap
 from sfm.mapping.colmap_io import from_reconstruction, read_reconstruction, write_binary
 from sfm.mapping.sparse_map import SparseMap
 from sfm.progress import Step

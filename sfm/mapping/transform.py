@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pycolmap
-
 from sfm.files import writing
 from sfm.geometry.similarity import Sim3
+from sfm.mapping.colmap import pycolmap
 from sfm.mapping.colmap_io import read_reconstruction, write_binary
 from sfm.mapping.frame import MapFrame, write_frame
 

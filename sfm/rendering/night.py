@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sfm.images.jpeg import compress
+
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -116,7 +118,9 @@ def render_night(image: Bytes, darkness: float, rng: np.random.Generator) -> Byt
     counted += np.float32(night.read_noise_electrons) * rng.standard_normal(counted.shape, np.float32)
     exposed = np.clip(counted / np.float32(night.electrons_at_white), 0, 1)
     encoded = exposed ** np.float32(1 / _GAMMA) * np.float32(255 * night.brightness)
-    return _compressed(np.clip(encoded + 0.5, 0, 255).astype(np.uint8), night.jpeg_quality)
+    rgb = np.clip(encoded + 0.5, 0, 255).astype(np.uint8)
+    bgr = compress(np.ascontiguousarray(rgb[..., ::-1]), night.jpeg_quality)
+    return np.ascontiguousarray(bgr[..., ::-1])
 
 
 @dataclass(frozen=True)
@@ -190,9 +194,3 @@ def _shaken(scene: Floats, length_px: float, direction: float) -> Floats:
     return np.asarray(
         cv2.filter2D(scene, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT), np.float32
     )
-
-
-def _compressed(rgb: Bytes, quality: int) -> Bytes:
-    _, data = cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
-    return np.ascontiguousarray(decoded[..., ::-1])

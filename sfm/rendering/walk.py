@@ -18,6 +18,7 @@ from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
 from sfm.options import check, option
 from sfm.progress import SILENT, Progress
+from sfm.rendering.night import render_night
 from sfm.rendering.renderer import Renderer
 from sfm.rendering.street import build_street, heading_at, on_street
 
@@ -42,6 +43,9 @@ class StreetOptions:
         -0.03, "First radial distortion coefficient of the lens.", minimum=-0.2, maximum=0.2
     )
     seed: int = option(0, "Another seed gives another street.", minimum=0)
+    darkness: float = option(
+        0.0, "How dark it is in every second photograph, from 0 (day) to 1 (night).", minimum=0, maximum=1
+    )
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,10 @@ def render_street(
     poses = walk(options.views)
 
     def shoot(index: int) -> None:
-        rgb = renderer.render(camera, poses[index], seed=options.seed * 1000 + index)
+        seed = options.seed * 1000 + index
+        rgb = renderer.render(camera, poses[index], seed=seed)
+        if index % 2:
+            rgb = render_night(rgb, options.darkness, np.random.default_rng(seed))
         when = _START + timedelta(seconds=index * _SECONDS_PER_VIEW)
         write_photograph(images / names[index], rgb, camera, options.focal_35mm, when)
 

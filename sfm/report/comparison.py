@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -126,6 +127,11 @@ class ComparisonContent:
     orientations: Mapping[str, int] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
 
+    @cached_property
+    def frame(self) -> CommonFrame | None:
+        """All maps in one frame, see `align_arms`; made once for the page and the picture."""
+        return align_arms(self)
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -179,6 +185,11 @@ def compare_samples(metric: Metric, samples: Sequence[Sequence[float]]) -> list[
     return cells
 
 
+def compare_arms(metrics: Sequence[Metric], arms: Sequence[Arm]) -> list[tuple[Metric, list[Cell]]]:
+    """Return each metric with a cell for every arm; see `compare_samples`."""
+    return [(m, compare_samples(m, [arm.samples.get(m.key, ()) for arm in arms])) for m in metrics]
+
+
 def _stands_out(best: Cell, other: Cell) -> bool:
     apart = best.low > other.high or best.high < other.low
     spread = max(best.high - best.low, other.high - other.low)
@@ -227,6 +238,12 @@ class CommonFrame:
     reference: str
     poses: Mapping[str, Pose]
     unit: str
+
+    @property
+    def largest(self) -> SparseMap:
+        """The map with the most images of those that could be aligned; of all if none could."""
+        candidates = [arm for arm in self.arms if arm.aligned] or self.arms
+        return max(candidates, key=lambda arm: len(arm.sparse_map.images)).sparse_map
 
 
 def align_arms(content: ComparisonContent) -> CommonFrame | None:

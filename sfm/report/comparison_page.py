@@ -17,13 +17,12 @@ from sfm.report.comparison import (
     CommonFrame,
     ComparisonContent,
     Metric,
-    align_arms,
-    compare_samples,
+    compare_arms,
 )
+from sfm.report.comparison_picture import draw_arms
 from sfm.report.gallery import MatchFigure, jpeg_data_uri, match_figure
 from sfm.report.page import option_rows, render_page, stage_rows, thinned_note
 from sfm.report.path_drawing import COLOURS, distance_chart, paths_from_above, registration_strip
-from sfm.report.pictures import draw_map
 from sfm.report.scene import pack_scene
 
 _STILL_SIZE = (960, 720)
@@ -39,8 +38,8 @@ def write_comparison(content: ComparisonContent, path: Path) -> None:
 def render_comparison(content: ComparisonContent) -> str:
     """Return the comparison as HTML; see `write_comparison`."""
     colours = {arm.name: i % COLOURS for i, arm in enumerate(content.arms)}
-    frame = align_arms(content)
-    stages = _stages(content, frame, colours)
+    frame = content.frame
+    stages = _stages(content, colours)
     return render_page(
         "compare.html",
         ("viewer.js", "controls.js", "compare.js"),
@@ -58,7 +57,7 @@ def render_comparison(content: ComparisonContent) -> str:
         total=len(content.image_names),
         rows=[
             (metric, [_cell_texts(metric, cell) for cell in cells])
-            for metric, cells in _table(content)
+            for metric, cells in compare_arms(content.metrics, content.arms)
             if any(cell.count for cell in cells)
         ],
         table_lede=_table_lede(content),
@@ -98,13 +97,6 @@ def _correct_told(arm: Arm) -> str:
     return f"{np.median(known):g} in a correct model" if max(known) > 0 else "no model is correct"
 
 
-def _table(content: ComparisonContent) -> list[tuple[Metric, list[Cell]]]:
-    return [
-        (metric, compare_samples(metric, [arm.samples.get(metric.key, ()) for arm in content.arms]))
-        for metric in content.metrics
-    ]
-
-
 def _cell_texts(metric: Metric, cell: Cell) -> tuple[str, str, bool]:
     """Return the median, the range if there is one, and whether to mark it."""
     if not cell.count:
@@ -125,16 +117,11 @@ def _table_lede(content: ComparisonContent) -> str:
     )
 
 
-def _stages(
-    content: ComparisonContent, frame: CommonFrame | None, colours: Mapping[str, int]
-) -> list[dict[str, Any]]:
+def _stages(content: ComparisonContent, colours: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return what is shown of each arm, and why there is no map where there is none."""
+    frame = content.frame
     aligned = {arm.arm.name: arm for arm in frame.arms} if frame else {}
-    with_map = len(aligned)
-    reference = None
-    if frame and with_map:
-        candidates = [arm for arm in frame.arms if arm.aligned] or list(frame.arms)
-        reference = max(candidates, key=lambda arm: len(arm.sparse_map.images)).sparse_map
+    stills = draw_arms(content, _STILL_SIZE)
     stages = []
     for arm in content.arms:
         stage: dict[str, Any] = {
@@ -143,20 +130,15 @@ def _stages(
             "scene": None,
             "notes": list(arm.warnings),
         }
-        if arm.name in aligned:
+        if frame and arm.name in aligned:
             shown = aligned[arm.name]
             scene = pack_scene(
                 shown.sparse_map,
-                max_points=_MAX_POINTS_TOGETHER // with_map,
-                frame=reference if shown.aligned else None,
+                max_points=_MAX_POINTS_TOGETHER // len(aligned),
+                frame=frame.largest if shown.aligned else None,
                 orientations=content.orientations,
             )
-            stage |= {
-                "scene": scene,
-                "picture": jpeg_data_uri(
-                    draw_map(shown.sparse_map, _STILL_SIZE, orientations=content.orientations)
-                ),
-            }
+            stage |= {"scene": scene, "picture": jpeg_data_uri(stills[arm.name])}
             if note := thinned_note(scene):
                 stage["notes"].append(note)
             if not shown.aligned:

@@ -20,6 +20,7 @@ _MARGIN = 24.0
 # Up to this many images Kamada and Kawai's layout is quick, and it keeps lengths better than springs do.
 _EXACT_LAYOUT = 80
 _MAX_LABELS = 40
+_HALF_LABEL = 50.0  # of 14 letters
 # Distance between images without a pair in a row, and their share of the drawing.
 _LOOSE_STEP = 22.0
 _WIDTHS = (0.6, 1.2, 2.0, 3.2, 4.8)
@@ -113,7 +114,9 @@ class ViewGraphDrawing:
         told = f"{name}: {neighbours} verified pairs" + ("" if state == "in" else ", not in the map")
         label = ""
         if len(self._places) <= _MAX_LABELS:
-            label = f'<text x="{x:.1f}" y="{y + radius + 12:.1f}" text-anchor="middle">{escape(_short(name))}</text>'
+            at, anchor = _anchored(x, radius)
+            text = escape(_short(name))
+            label = f'<text x="{at:.1f}" y="{y + radius + 12:.1f}" text-anchor="{anchor}">{text}</text>'
         return (
             f'<g class="node {colour} {state}" data-name="{escape(name)}"><title>{escape(told)}</title>'
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>{label}</g>'
@@ -175,6 +178,15 @@ def _component_layout(graph: nx.Graph, seed: int) -> Mapping[str, Floats]:
     if unit[0, 0] > unit[-1, 0]:
         unit[:, 0] = 1 - unit[:, 0]
     return dict(zip(ordered, unit, strict=True))
+
+
+def _anchored(x: float, radius: float) -> tuple[float, str]:
+    """Return where to put a label and by which end, so that it does not stick out of the drawing."""
+    if x < _HALF_LABEL:
+        return x - radius, "start"
+    if x > _WIDTH - _HALF_LABEL:
+        return x + radius, "end"
+    return x, "middle"
 
 
 def _short(name: str) -> str:

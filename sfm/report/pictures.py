@@ -22,7 +22,7 @@ PATH_RGB: Rgb = (226, 50, 42)
 TRUTH_RGB: Rgb = (86, 156, 232)
 VERIFIED_RGB: Rgb = (40, 200, 90)
 REJECTED_RGB: Rgb = (235, 60, 50)
-_DARK: Rgb = (18, 20, 23)
+DARK_RGB: Rgb = (18, 20, 23)
 _LIGHT: Rgb = (250, 250, 248)
 
 _FOV_DEG = 40.0
@@ -70,7 +70,9 @@ def draw_map(
     width, height = (side * _OVERSAMPLING for side in size)
     view = view_of_map(sparse_map, size, orientations) if seen_from is None else seen_from
     focal = height / 2 / np.tan(np.radians(_FOV_DEG) / 2)
-    canvas = PerspectiveCanvas(np.full((height, width, 3), _DARK if dark else _LIGHT, np.uint8), view, focal)
+    canvas = PerspectiveCanvas(
+        np.full((height, width, 3), DARK_RGB if dark else _LIGHT, np.uint8), view, focal
+    )
     canvas.points(sparse_map.xyz, sparse_map.rgb)
     unit = max(1.0, height / 900)
     if truth is not None and len(truth):
@@ -172,7 +174,7 @@ class PerspectiveCanvas:
         near_first = np.argsort(camera[:, 2])
         camera, xy, rgb = camera[near_first], xy[near_first], rgb[near_first]
         radius = _disc_radius(len(camera), width, height) * np.median(camera[:, 2]) / camera[:, 2]
-        radius = np.clip(radius, 1.0, max(1.0, height / 150))
+        radius = np.clip(radius, 1.0, max(1.0, height / 100))
         nearest = np.full(height * width, len(camera), np.int64)
         pixel, reach = np.rint(xy).astype(np.int64), int(np.ceil(radius.max()))
         for dy in range(-reach, reach + 1):
@@ -203,7 +205,7 @@ class PerspectiveCanvas:
 
 def _disc_radius(points: int, width: int, height: int) -> float:
     """Radius in pixels of a point at median depth: fewer points are drawn larger."""
-    return float(np.clip(0.22 * np.sqrt(width * height / max(points, 1)), 1.4, max(1.4, height / 300)))
+    return float(np.clip(0.22 * np.sqrt(width * height / max(points, 1)), 1.4, max(1.4, height / 200)))
 
 
 def _fitted(image: Bytes, height: int) -> tuple[Bytes, float]:

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from sfm.cli import main as main_module
 from sfm.cli.console import common_options
-from sfm.cli.main import COMMANDS, main
+from sfm.cli.main import COMMANDS, Terminated, main
 from sfm.errors import InputError, WorkError
 
 
@@ -95,9 +95,10 @@ def test_debug_shows_the_traceback(monkeypatch):
     assert result.stderr.endswith("Error: No images.\n")
 
 
-def test_interrupt_says_that_work_is_kept(monkeypatch):
-    result = run_with_failure(monkeypatch, KeyboardInterrupt())
-    assert result.exit_code == 130
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
+def test_interrupt_says_that_work_is_kept(monkeypatch, stop, code):
+    result = run_with_failure(monkeypatch, stop)
+    assert result.exit_code == code
     assert result.stderr == "Stopped. Finished work is kept; run the same command to go on.\n"
 
 

@@ -56,6 +56,12 @@ def test_values_arrive_typed():
     assert from_mapping(PairGraphOptions, values) == PairGraphOptions(2)
 
 
+def test_help_tells_bounds_where_there_are_some():
+    told = " ".join(run("--help")[0].output.split())
+    assert "[default: 8192; x>=1]" in told
+    assert "Neighbours on each side. [default: 5]" in told
+
+
 def test_bool_has_both_flags():
     assert run("--upright")[1]["upright"] is True
     assert run("--no-upright")[1]["upright"] is False

@@ -37,26 +37,35 @@ def report(tmp_path_factory):
     return path.as_uri()
 
 
+in_every_look = pytest.mark.parametrize(
+    ("size", "scheme"), [(size, scheme) for size in (DESKTOP, PHONE) for scheme in ("light", "dark")]
+)
+
+
+def opens_without_a_fault(browser, page, size, scheme):
+    browser.open(page, *size, scheme)
+    assert browser.run("return document.documentElement.dataset.ready") == "true"
+    assert browser.requests() == [page]
+    assert browser.accessibility_faults() == []
+    assert browser.run("return document.documentElement.scrollWidth") <= size[0], "nothing sticks out"
+    assert browser.run("return window.stolen") is None
+
+
+@pytest.fixture
+def clean_console(browser):
+    yield
+    assert browser.console() == []
+
+
 def camera_button(browser, name):
     return next(button for button in browser.find_all("#cameras button") if name in button.text)
 
 
+@pytest.mark.usefixtures("clean_console")
 class TestReport:
-    @pytest.fixture(autouse=True)
-    def _clean(self, browser):
-        yield
-        assert browser.console() == []
-
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    @pytest.mark.parametrize("size", [DESKTOP, PHONE])
+    @in_every_look
     def test_it_opens_without_a_fault(self, browser, report, size, scheme):
-        browser.open(report, *size, scheme)
-        assert browser.run("return document.documentElement.dataset.ready") == "true"
-        assert browser.requests() == [report]
-        assert browser.accessibility_faults() == []
-        assert browser.run("return document.documentElement.scrollWidth") <= size[0], "nothing sticks out"
-        assert browser.run("return window.stolen") is None
-        assert browser.console() == []
+        opens_without_a_fault(browser, report, size, scheme)
 
     @pytest.mark.parametrize("size", [DESKTOP, PHONE])
     def test_the_map_is_drawn(self, browser, report, size):
@@ -195,6 +204,7 @@ class TestReport:
         assert browser.find("#copy").text in ("Copied", "Selected")
 
 
+@pytest.mark.usefixtures("clean_console")
 class TestComparison:
     @pytest.fixture(scope="class")
     def comparison(self, tmp_path_factory):
@@ -202,19 +212,9 @@ class TestComparison:
         write_comparison(comparison_content(), path)
         return path.as_uri()
 
-    @pytest.fixture(autouse=True)
-    def _clean(self, browser):
-        yield
-        assert browser.console() == []
-
-    @pytest.mark.parametrize("scheme", ["light", "dark"])
-    @pytest.mark.parametrize("size", [DESKTOP, PHONE])
+    @in_every_look
     def test_it_opens_without_a_fault(self, browser, comparison, size, scheme):
-        browser.open(comparison, *size, scheme)
-        assert browser.run("return document.documentElement.dataset.ready") == "true"
-        assert browser.requests() == [comparison]
-        assert browser.accessibility_faults() == []
-        assert browser.run("return document.documentElement.scrollWidth") <= size[0]
+        opens_without_a_fault(browser, comparison, size, scheme)
         for i in (1, 2, 3):
             assert red_share(browser.pixels(f".one:nth-child({i}) canvas")) > 0.002
 

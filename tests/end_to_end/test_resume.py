@@ -31,7 +31,7 @@ def pairs_written(out):
 
 
 def mapper_begun(out):
-    return (out / ".mapper.part").exists()
+    return (out / "mapping").exists()
 
 
 def map_written(out):
@@ -109,13 +109,16 @@ def test_products_of_an_interrupted_change_are_not_taken_for_whole(street, finis
     assert "Reused: points.ply" in told
 
 
-def test_interrupted_by_the_user(street, tmp_path):
+@pytest.mark.parametrize("moment", [features_begun, mapper_begun])
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_by_a_signal(street, tmp_path, moment, number, exit_code):
     out = tmp_path / "out"
     process = start("reconstruct", street.images, "-o", out, "--seed", SEED)
-    while process.poll() is None and not features_begun(out):
+    while process.poll() is None and not moment(out):
         time.sleep(0.002)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, told = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == exit_code
     assert "Traceback" not in told
+    assert "Aborted" not in told
     assert told.splitlines()[-1] == "Stopped. Finished work is kept; run the same command to go on."

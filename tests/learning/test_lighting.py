@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sfm.learning.lighting import compress, daylight, night, relight, shadow
+from sfm.learning.lighting import daylight, night, relight, shadow
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,3 @@ def test_a_shadow_covers_a_part(photo):
     masks = [shadow((80, 100), np.random.default_rng(seed)) for seed in range(10)]
     assert all(m.min() >= 0 and m.max() <= 1 + 1e-6 for m in masks)
     assert 0.02 < np.mean([m.mean() for m in masks]) < 0.9
-
-
-def test_compression_loses_more_at_lower_quality(photo):
-    noisy = np.clip(photo + np.random.default_rng(0).normal(0, 20, photo.shape), 0, 255).astype(np.uint8)
-    low, high = (np.abs(compress(noisy, q).astype(int) - noisy).mean() for q in (20, 95))
-    assert low > 1.15 * high

@@ -53,6 +53,19 @@ def test_no_distortion_makes_a_pinhole():
     assert camera_of(StreetOptions()).model == "SIMPLE_RADIAL"
 
 
+def test_darkness_falls_on_every_second_photograph(tmp_path):
+    day, night = (
+        render_street(tmp_path / str(level), StreetOptions(views=4, width=160, height=120, darkness=level))
+        for level in (0.0, 1.0)
+    )
+    for i, path in enumerate(sorted(day.images.iterdir())):
+        by_day, other = (np.asarray(Image.open(p)).astype(float) for p in (path, night.images / path.name))
+        if i % 2:
+            assert other.mean() < 0.6 * by_day.mean()
+        else:
+            np.testing.assert_array_equal(other, by_day)
+
+
 def test_bad_options_are_refused(tmp_path):
     with pytest.raises(InputError, match="--views"):
         render_street(tmp_path, StreetOptions(views=1))

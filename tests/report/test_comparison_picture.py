@@ -2,7 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from sfm.report.comparison import ComparisonContent
+from sfm.report import comparison
+from sfm.report.comparison import ComparisonContent, align_arms
+from sfm.report.comparison_page import render_comparison
 from sfm.report.comparison_picture import draw_comparison
 
 from .contents import comparison_content
@@ -19,7 +21,7 @@ def panels(picture):
 
 def test_maps_in_frames_of_their_own_are_seen_alike():
     picture = draw_comparison(comparison_content(), PANEL)
-    assert picture.shape == (PANEL[1], 3 * PANEL[0] + 2 * GAP, 3)
+    assert picture.shape == (PANEL[1] * 6 // 5, 3 * PANEL[0] + 2 * GAP, 3)
     sift, triplet, _ = (red(panel) for panel in panels(picture))
     # The nine cameras of the second map, which is turned and three times as large, lie on the first one's path.
     assert triplet.sum() > 0.4 * sift.sum()
@@ -29,7 +31,7 @@ def test_maps_in_frames_of_their_own_are_seen_alike():
 def test_each_map_is_labelled():
     picture = draw_comparison(comparison_content(), PANEL)
     for panel in panels(picture):
-        assert (panel[:60, :300].min(axis=2) > 180).sum() > 100
+        assert (panel[: PANEL[1] // 5].min(axis=2) > 180).sum() > 100
 
 
 def test_an_arm_without_a_map_has_no_panel():
@@ -49,3 +51,12 @@ def test_the_true_path_is_drawn_where_it_is_known():
         return ((picture[..., 2] - picture[..., 0]) > 80).sum()
 
     assert blue(with_truth) > blue(without)
+
+
+def test_page_and_picture_align_the_maps_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(comparison, "align_arms", lambda content: calls.append(1) or align_arms(content))
+    content = comparison_content()
+    draw_comparison(content, PANEL)
+    render_comparison(content)
+    assert len(calls) == 1

@@ -1,4 +1,5 @@
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import pytest
 
@@ -66,6 +67,20 @@ def test_a_walk_is_drawn_from_its_first_image_to_its_last(count):
     assert all(0 <= x <= width and 0 <= y <= height for x, y in where.values())
     assert len(set(where.values())) == count
     assert drawing.svg == ViewGraphDrawing(names, chain_of_pairs(names), names).svg, "repeatable"
+
+
+def test_labels_do_not_stick_out():
+    names = [f"photograph {i:03d}.jpg" for i in range(12)]
+    svg = ET.fromstring(ViewGraphDrawing(names, [pair(a, b) for a, b in pairwise(names)], names).svg)
+    width = float(svg.get("viewBox").split()[2])
+    ends = {"start": (0, 1), "middle": (-0.5, 0.5), "end": (-1, 0)}
+    labels = list(svg.iter("text"))
+    assert len(labels) == len(names)
+    for label in labels:
+        x, length = float(label.get("x")), 6.5 * len(label.text)
+        low, high = (x + share * length for share in ends[label.get("text-anchor")])
+        assert low >= 0
+        assert high <= width
 
 
 def test_hostile_names_are_text():
