@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +31,8 @@ _PAIRS_A_TRANSACTION = 64
 _IMAGES_IN_MEMORY = 48
 # Importing torch takes a second; half precision saves a tenth of one a pair.
 _PAIRS_WORTH_TORCH = 20
+# Only CPUs that have this multiply bfloat16, and OpenCV knows without torch. Its Python module has no name for it.
+_AVX512_SKX = 256
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,9 @@ def _in_order(
 
 def _half_pays(pairs: int) -> bool:
     """Tell whether to compare descriptors in half precision first: faster by half or more, once torch is there."""
-    if "torch" not in sys.modules and pairs < _PAIRS_WORTH_TORCH:
+    if "torch" not in sys.modules and (
+        pairs < _PAIRS_WORTH_TORCH or not cv2.checkHardwareSupport(_AVX512_SKX)
+    ):
         return False
     import torch
 
