@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +22,7 @@ from sfm.matching.pairs import Pair
 from sfm.matching.two_view import MAX_LOG10_NFA, DescribedView, VerifiedMatches, match_views
 from sfm.pipelines.features import FeatureSet
 from sfm.progress import SILENT, Progress
-from sfm.threads import one_thread_each
+from sfm.threads import one_thread_each, usable_cores
 from sfm.workspace import Workspace, changes, digest_of
 
 PAIRS_VERSION = 2
@@ -140,7 +139,7 @@ def _match_missing(
     with (
         progress.stage("Match and verify", len(missing), "pairs") as step,
         one_thread_each(),
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(usable_cores()) as pool,
     ):
         try:
             for pair, (verified, found) in _in_order(pool, matcher, missing):
@@ -160,7 +159,7 @@ def _in_order(
 ) -> Iterator[tuple[Pair, tuple[VerifiedPair, VerifiedMatches]]]:
     """Yield results in order while only a few items wait: `pool.map` would queue all of them at once."""
     waiting: list[tuple[Pair, Future[Any]]] = []
-    ahead = 4 * (os.cpu_count() or 1)
+    ahead = 4 * usable_cores()
     for item in items:
         waiting.append((item, pool.submit(work, item)))
         if len(waiting) > ahead:
