@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sfm.cli.console import Console, common_options
-from sfm.cli.options import command, options_from
+from sfm.cli.options import command, given, options_from
+from sfm.pipelines.quality import QualityOptions
 from sfm.pipelines.stage_options import STAGE_OPTIONS
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Maps a descriptor, each with a seed of its own: shows how far runs differ.",
 )
-@options_from(*STAGE_OPTIONS, without=("descriptor", "weights"))
+@options_from(QualityOptions, *STAGE_OPTIONS, without=("descriptor", "weights"))
 @common_options
 def compare(
     console: Console,
@@ -62,7 +63,8 @@ def compare(
     from sfm.pipelines.stage_options import ReconstructOptions
 
     chosen = None if descriptors is None else [text for text in descriptors.split(",") if text.strip()]
-    result = run(images, out, chosen, ground_truth, repeat, ReconstructOptions.of(**values), console)
+    options = ReconstructOptions.of(**given(values))
+    result = run(images, out, chosen, ground_truth, repeat, options, console)
     show_comparison(console, result)
     console.summary({**result.record, "out": result.out})
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sfm.cli.console import Console, common_options
 from sfm.cli.options import command
+from sfm.threads import usable_cores
 
 DISTRIBUTION = "sosnet-sfm"
 
@@ -92,10 +93,9 @@ def dependency_versions() -> dict[str, str | None]:
 
 def describe_hardware() -> dict[str, Any]:
     """Return processor, usable cores, bfloat16 support, memory and CUDA devices; None for the unknown."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "platform": platform.platform(),
-        "cpu_cores": usable,
+        "cpu_cores": usable_cores(),
         "cpu_bfloat16": cpu_has_bfloat16(),
         "memory_gb": memory_gb(),
         "cuda_devices": cuda_devices(),

@@ -13,12 +13,13 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from sfm.options import flag_of
 
@@ -82,6 +83,12 @@ def options_from(*kinds: type, without: Collection[str] = ()) -> Callable[[F], F
         return function
 
     return decorate
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the running command's values that somebody gave, without the defaults."""
+    source = click.get_current_context().get_parameter_source
+    return {name: value for name, value in values.items() if source(name) is not ParameterSource.DEFAULT}
 
 
 def _option(kind: type, field: dataclasses.Field[Any], hint: Any) -> GroupedOption:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sfm.cli.console import Console, common_options
-from sfm.cli.options import command, options_from
+from sfm.cli.options import command, given, options_from
 from sfm.cli.serving import open_browser, serving_options, until_interrupted
+from sfm.pipelines.quality import QualityOptions
 from sfm.pipelines.stage_options import STAGE_OPTIONS
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     "--live", is_flag=True, help="Show the growing map in the browser, and its report when it is finished."
 )
 @serving_options
-@options_from(*STAGE_OPTIONS)
+@options_from(QualityOptions, *STAGE_OPTIONS)
 @common_options
 def reconstruct(
     console: Console, images: Path, out: Path | None, live: bool, port: int, browser: bool, **values: Any
@@ -37,12 +38,13 @@ def reconstruct(
     \b
     sfm reconstruct photos/
     sfm reconstruct photos/ -o map --descriptor sift --intrinsics cameras.txt
+    sfm reconstruct photos/ --quality fast
     sfm reconstruct photos/ --live
     """  # noqa: D301 - click reads \b as "do not rewrap"
     from sfm.pipelines.reconstruct import reconstruct as run
     from sfm.pipelines.stage_options import ReconstructOptions
 
-    options = ReconstructOptions.of(**values)
+    options = ReconstructOptions.of(**given(values))
     if not live:
         _tell(console, run(images, out, options, console))
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ from sfm.files import write_tensors
 from sfm.images.decode import load_gray
 from sfm.images.photo_set import Photo, Skipped
 from sfm.progress import SILENT, Progress
-from sfm.threads import one_thread_each
+from sfm.threads import one_thread_each, usable_cores
 from sfm.workspace import Recipe, Workspace
 
 T = TypeVar("T")
@@ -155,7 +154,7 @@ def describe_together(
     start = time.monotonic()
     with (
         progress.stage("Describe", len(photos)) as step,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(usable_cores()) as pool,
     ):
         times = []
         for of_image in pool.map(work, photos):
@@ -276,7 +275,7 @@ def _on_each(
     with (
         progress.stage(title, len(photos)) as step,
         one_thread_each(),
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(usable_cores()) as pool,
     ):
         for outcome in pool.map(work, photos):
             if isinstance(outcome, Skipped):

@@ -123,7 +123,7 @@ def build_map(
     earlier = _read_record(workspace)
     if earlier and earlier.get("digest") == recipe.digest:
         try:
-            result = _result(workspace, earlier, reused=True)
+            result = _result(_read_maps(workspace), earlier, reused=True)
             progress.say("Reused: the map.")
             return result
         except InputError as error:
@@ -170,7 +170,9 @@ def build_map(
             "No map: no pair of images has enough parallax to start from. Move sideways between photographs."
         )
     best = max(outcomes, key=lambda outcome: outcome.rank)
-    _color(best.models, by_name)
+    # Reading a model out of COLMAP takes a while: the largest has been read already.
+    maps = [best.largest, *(from_reconstruction(model) for model in best.models[1:])]
+    maps = [_colored(sparse_map, model, by_name) for sparse_map, model in zip(maps, best.models, strict=True)]
     record = {
         "digest": recipe.digest,
         "options": dict(recipe.options),
@@ -186,11 +188,11 @@ def build_map(
             for outcome in outcomes
         ],
         "check": best.check.as_json(),
-        "left_out": _left_out(names, best, connected, pair_set.accepted),
+        "left_out": _left_out(names, maps, connected, pair_set.accepted),
     }
     write_models(best.models, workspace.sparse, {_RECORD: json.dumps(record, indent=2, ensure_ascii=False)})
     shutil.rmtree(workspace.mapping, ignore_errors=True)
-    return _result(workspace, record, reused=False)
+    return _result(maps, record, reused=False)
 
 
 def _reading_told(reading: Reading, first: Strategy) -> str:
@@ -209,10 +211,11 @@ def _tell_outcome(outcome: _Outcome, photos: int, progress: Progress) -> None:
         progress.say(f"Self-check: {problem}.")
 
 
-def _color(models: Sequence[Model], photos: Mapping[str, Photo]) -> None:
-    for model in models:
-        sparse_map = from_reconstruction(model)
-        set_colors(model, sparse_map.point_ids, point_colors(sparse_map, lambda name: _pixels(photos[name])))
+def _colored(sparse_map: SparseMap, model: Model, photos: Mapping[str, Photo]) -> SparseMap:
+    """Give a model its colours, and return its map with them."""
+    rgb = point_colors(sparse_map, lambda name: _pixels(photos[name]))
+    set_colors(model, sparse_map.point_ids, rgb)
+    return replace(sparse_map, rgb=rgb)
 
 
 def _in_colors(watch: Watch, photos: Mapping[str, Photo]) -> Watch:
@@ -230,19 +233,19 @@ def _pixels(photo: Photo, max_size: int | None = None) -> NDArray[np.uint8] | No
 
 def _left_out(
     names: Sequence[str],
-    best: _Outcome,
+    maps: Sequence[SparseMap],
     connected: Sequence[Sequence[str]],
     accepted: Sequence[VerifiedPair],
 ) -> dict[str, str]:
     """Say of each image that is not in the largest model why."""
-    inside = set(best.largest.poses)
+    inside = set(maps[0].poses)
     paired = {name for pair in accepted for name in (pair.name1, pair.name2)}
     home = next((set(c) for c in connected if inside & set(c)), set())
     elsewhere = {
         image.name: i
-        for i, model in reversed(list(enumerate(best.models)))
+        for i, sparse_map in reversed(list(enumerate(maps)))
         if i
-        for image in from_reconstruction(model).images.values()
+        for image in sparse_map.images.values()
     }
     reasons: dict[str, str] = {}
     for name in names:
@@ -267,11 +270,14 @@ def _read_record(workspace: Workspace) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def _result(workspace: Workspace, record: Mapping[str, Any], reused: bool) -> MappingResult:
+def _read_maps(workspace: Workspace) -> list[SparseMap]:
     folders = sorted((f for f in workspace.sparse.iterdir() if f.name.isdigit()), key=lambda f: int(f.name))
     if not folders:
         raise InputError(f"{workspace.sparse} holds no model.")
-    models = tuple(read_map(folder) for folder in folders)
+    return [read_map(folder) for folder in folders]
+
+
+def _result(maps: Sequence[SparseMap], record: Mapping[str, Any], reused: bool) -> MappingResult:
     return MappingResult(
-        models, record["check"], record["chosen"], record["left_out"], record["digest"], reused
+        tuple(maps), record["check"], record["chosen"], record["left_out"], record["digest"], reused
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +22,7 @@ from sfm.matching.pairs import Pair
 from sfm.matching.two_view import MAX_LOG10_NFA, DescribedView, VerifiedMatches, match_views
 from sfm.pipelines.features import FeatureSet
 from sfm.progress import SILENT, Progress
-from sfm.threads import one_thread_each
+from sfm.threads import one_thread_each, usable_cores
 from sfm.workspace import Workspace, changes, digest_of
 
 PAIRS_VERSION = 2
@@ -30,6 +30,8 @@ _PAIRS_A_TRANSACTION = 64
 _IMAGES_IN_MEMORY = 48
 # Importing torch takes a second; half precision saves a tenth of one a pair.
 _PAIRS_WORTH_TORCH = 20
+# Only CPUs that have this multiply bfloat16, and OpenCV knows without torch. Its Python module has no name for it.
+_AVX512_SKX = 256
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _match_missing(
     with (
         progress.stage("Match and verify", len(missing), "pairs") as step,
         one_thread_each(),
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(usable_cores()) as pool,
     ):
         try:
             for pair, (verified, found) in _in_order(pool, matcher, missing):
@@ -157,7 +159,7 @@ def _in_order(
 ) -> Iterator[tuple[Pair, tuple[VerifiedPair, VerifiedMatches]]]:
     """Yield results in order while only a few items wait: `pool.map` would queue all of them at once."""
     waiting: list[tuple[Pair, Future[Any]]] = []
-    ahead = 4 * (os.cpu_count() or 1)
+    ahead = 4 * usable_cores()
     for item in items:
         waiting.append((item, pool.submit(work, item)))
         if len(waiting) > ahead:
@@ -169,7 +171,9 @@ def _in_order(
 
 def _half_pays(pairs: int) -> bool:
     """Tell whether to compare descriptors in half precision first: faster by half or more, once torch is there."""
-    if "torch" not in sys.modules and pairs < _PAIRS_WORTH_TORCH:
+    if "torch" not in sys.modules and (
+        pairs < _PAIRS_WORTH_TORCH or not cv2.checkHardwareSupport(_AVX512_SKX)
+    ):
         return False
     import torch
 

@@ -111,7 +111,8 @@ def reconstruct(
     watch
         Called with the map, a `SparseMap`, now and then while it grows.
     **values
-        Options by their flat names instead of `options`, e.g. `descriptor="sift"`.
+        Options by their flat names instead of `options`, e.g. `descriptor="sift"`, and `quality="fast"` or
+        `"best"` for the defaults of those that are not given.
 
     Returns
     -------

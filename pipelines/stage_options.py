@@ -15,6 +15,7 @@ from sfm.mapping.options import MappingOptions
 from sfm.matching.mutual import MatchingOptions
 from sfm.matching.pairs import PairOptions
 from sfm.options import check, from_mapping
+from sfm.pipelines.quality import with_preset
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,12 @@ class ReconstructOptions:
     def of(**values: Any) -> ReconstructOptions:
         """Build from flat names, e.g. `ReconstructOptions.of(descriptor="sift", max_keypoints=4000)`.
 
+        `quality` may be among them: a preset from `sfm.pipelines.quality`, which gives way to all others. What it
+        stands for is kept, not its name.
+
         Raises `TypeError` for a name no stage knows and `InputError` for a value out of range.
         """
+        values = with_preset(values)
         known = {f.name for kind in STAGE_OPTIONS for f in dataclasses.fields(kind)}
         if unknown := sorted(values.keys() - known):
             raise TypeError(f"unknown option {', '.join(unknown)}; there are {', '.join(sorted(known))}")

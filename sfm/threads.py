@@ -1,12 +1,20 @@
-"""Threads of libraries, held back where this project's own threads keep the cores busy."""
+"""How many threads pay, and threads of libraries, held back where this project's own keep the cores busy."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits
+
+
+def usable_cores() -> int:
+    """Return on how many cores this process may run: fewer than there are where it was given only some."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager

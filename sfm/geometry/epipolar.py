@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from sfm.geometry.pose import Pose
@@ -121,6 +120,8 @@ def refine_pose(pose: Pose, xy1: Floats, xy2: Floats, K1: Floats, K2: Floats, sc
     scale
         Pixels at which the robust loss (Cauchy) begins to discount an error.
     """
+    from scipy.optimize import least_squares  # slow to import, and most runs refine no pose here
+
     x1, x2 = homogeneous(xy1), homogeneous(xy2)
     K1_inv, K2_inv = np.linalg.inv(K1), np.linalg.inv(K2)
     tangent = np.linalg.svd(pose.translation[None])[2][1:]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 Floats32 = NDArray[np.float32]
 
@@ -52,7 +53,9 @@ def train_codebook(rows: Floats32, seed: int = 0, words: int = WORDS) -> Floats3
         min_points_per_centroid=1,
         max_points_per_centroid=_ROWS_PER_WORD,
     )
-    kmeans.train(np.ascontiguousarray(chosen, np.float32))
+    # So small a problem is no faster on many threads, and on a busy machine they spin while they wait for each other.
+    with threadpool_limits(limits=1):
+        kmeans.train(np.ascontiguousarray(chosen, np.float32))
     return np.asarray(kmeans.centroids, np.float32).reshape(words, rows.shape[1])
 
 

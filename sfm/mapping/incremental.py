@@ -20,6 +20,7 @@ from sfm.errors import InputError, WorkError
 from sfm.files import writing
 from sfm.mapping.colmap import pycolmap
 from sfm.mapping.colmap_io import from_reconstruction, read_reconstruction, write_binary
+from sfm.mapping.options import MappingOptions
 from sfm.mapping.sparse_map import SparseMap
 from sfm.progress import Step
 
@@ -52,6 +53,8 @@ class MapperSettings:
         Smallest number of images of a model worth keeping.
     threads
         Number of threads, -1 for all cores.
+    global_growth, global_refinements, local_refinements
+        How often, and in how many rounds, bundles are adjusted; see `MappingOptions`.
     """
 
     walk: bool = False
@@ -59,6 +62,9 @@ class MapperSettings:
     max_error_px: float = 4.0
     min_model_size: int = 3
     threads: int = -1
+    global_growth: float = MappingOptions.global_growth
+    global_refinements: int = MappingOptions.global_refinements
+    local_refinements: int = MappingOptions.local_refinements
 
 
 def run_mapper(
@@ -202,6 +208,9 @@ def _options(settings: MapperSettings, seed: int) -> pycolmap.IncrementalPipelin
     options.extract_colors = False
     options.min_model_size = settings.min_model_size
     options.constant_cameras = set(settings.held_cameras)
+    options.ba_global_frames_ratio = options.ba_global_points_ratio = settings.global_growth
+    options.ba_global_max_refinements = settings.global_refinements
+    options.ba_local_max_refinements = settings.local_refinements
     error = settings.max_error_px
     options.mapper.init_max_error = error
     options.mapper.filter_max_reproj_error = error

@@ -63,7 +63,15 @@ def _strategy(
         intrinsics = "intrinsics given"
     else:
         intrinsics = "intrinsics held"
-    settings = MapperSettings(walk, held, max_error_px, options.min_model_size)
+    settings = MapperSettings(
+        walk,
+        held,
+        max_error_px,
+        options.min_model_size,
+        global_growth=options.global_growth,
+        global_refinements=options.global_refinements,
+        local_refinements=options.local_refinements,
+    )
     return Strategy(settings, f"{style}, {intrinsics}")
 
 

@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from sfm.cli.options import command, options_from
+from sfm.cli.options import command, given, options_from
 from sfm.options import from_mapping, option
 
 
@@ -121,3 +121,15 @@ def test_works_beside_hand_written_parameters():
         click.echo(f"{source} {seed} {window}")
 
     assert CliRunner().invoke(tool, ["x", "--window", "3"]).output == "x 0 3\n"
+
+
+def test_what_was_given_is_told_from_defaults():
+    seen = {}
+
+    @command()
+    @options_from(DetectionOptions, PairGraphOptions)
+    def tool(**values):
+        seen.update(given(values))
+
+    CliRunner().invoke(tool, ["--window", "5", "--no-upright"])
+    assert seen == {"window": 5, "upright": False}

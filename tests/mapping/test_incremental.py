@@ -109,3 +109,27 @@ def test_watching_takes_a_small_share_of_the_time(tmp_path):
 
     run_mapper(tmp_path / "database.db", tmp_path / "scratch", MapperSettings(threads=1), 0, Steps(), slow)
     assert len(seen) == 1, "a second look would come after nine more seconds"
+
+
+def test_colmap_is_told_how_often_and_how_long_to_adjust(tmp_path, monkeypatch):
+    told = []
+
+    def stop(*_, options, **__):
+        told.append(options)
+        return {}
+
+    monkeypatch.setattr(pycolmap, "incremental_mapping", stop)
+    pycolmap.Database.open(tmp_path / "database.db").close()
+    colmap = pycolmap.IncrementalPipelineOptions()
+    few = MapperSettings(global_growth=1.5, global_refinements=2, local_refinements=1)
+    for settings in (MapperSettings(), few):
+        run_mapper(tmp_path / "database.db", tmp_path / "scratch", settings, 0, Steps())
+    names = (
+        "ba_global_frames_ratio",
+        "ba_global_points_ratio",
+        "ba_global_max_refinements",
+        "ba_local_max_refinements",
+    )
+    usual, changed = ([getattr(options, name) for name in names] for options in told)
+    assert usual == [getattr(colmap, name) for name in names]
+    assert changed == [1.5, 1.5, 2, 1]

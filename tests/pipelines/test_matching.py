@@ -1,7 +1,9 @@
 """Matching and verification through the database, on descriptors that say which points are the same."""
 
+import sys
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -190,7 +192,7 @@ def test_pairs_not_asked_for_any_more_are_dropped(scene):
 def test_stopped_half_way_the_finished_pairs_are_kept(scene, monkeypatch):
     whole, _ = Scene(scene.workspace.root.parent / "other").match()
     monkeypatch.setattr(matching, "_PAIRS_A_TRANSACTION", 2)
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr(matching, "usable_cores", lambda: 1)
     really, calls = matching.match_views, []
 
     def stops(*arguments):
@@ -218,7 +220,14 @@ def test_images_without_keypoints(scene):
 def test_the_order_of_threads_does_not_matter(tmp_path, monkeypatch):
     results = []
     for workers in (1, 4):
-        monkeypatch.setattr("os.cpu_count", lambda workers=workers: workers)
+        monkeypatch.setattr(matching, "usable_cores", lambda workers=workers: workers)
         results.append(Scene(tmp_path / str(workers)).match()[0])
     assert results[0].pairs == results[1].pairs
     assert results[0].digest == results[1].digest
+
+
+def test_torch_is_left_alone_on_processors_where_it_would_not_help(monkeypatch):
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(cv2, "checkHardwareSupport", lambda feature: False)
+    assert not matching._half_pays(1_000)
+    assert "torch" not in sys.modules

@@ -1,0 +1,39 @@
+"""Threads: as many as this process may run at once, and libraries held to one each."""
+
+import os
+import subprocess
+import sys
+
+import cv2
+import pytest
+
+from sfm.threads import one_thread_each, usable_cores
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no process can be held to a core here")
+def test_a_process_held_to_one_core_counts_one():
+    code = (
+        "import os; from sfm.threads import usable_cores; "
+        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(usable_cores())"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert told.strip() == "1"
+
+
+def test_where_nothing_is_known_of_affinity_all_cores_count(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert usable_cores() == 6
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert usable_cores() == 1
+
+
+def test_opencv_is_held_to_one_thread_and_let_go():
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    try:
+        with one_thread_each():
+            assert cv2.getNumThreads() == 1
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)
