@@ -39,8 +39,8 @@ def benchmark(
     """Measure descriptors on the same keypoints, where the right answer is known.
 
     TESTS are folders: a patch set; a homography sequence (H_1_k) or a folder of them; frames of a fixed
-    camera; hand-made correspondences (corrs.txt); a scene with images/ and ground_truth/. Under known
-    poses, the first descriptor's precision at a ratio of 0.8 is what the others are compared at.
+    camera; hand-made correspondences (corrs.txt); a scene with images/ and ground_truth/. Where
+    matches below a ratio are told, it is the one that gives the first descriptor's precision at 0.8.
 
     \b
     sfm benchmark homographies webcam -d sift -d sosnet -d triplet --picture figures.png

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sfm.learning.image_benchmark import (
     DescribedImages,
     Matched,
     Pair,
+    correct_below,
     hand_made_figures,
     hand_made_pairs,
     homography_pairs,
@@ -109,8 +110,8 @@ def benchmark(
         Folders: a patch set; a homography sequence (H_1_k) or a folder of them; a fixed camera's frames;
         hand-made correspondences (corrs.txt); a scene with images/ and ground_truth/.
     contenders
-        The descriptors. Under known poses, the first one's precision at a ratio of 0.8 is what all others are
-        compared at.
+        The descriptors. The first one's precision at a ratio of 0.8 is what all others are compared at, where matches
+        below a ratio are told.
     options
         Number of keypoints and the like.
     progress
@@ -216,7 +217,7 @@ def _runs_of(path: Path, options: BenchmarkOptions) -> list[_Test]:
 
 
 def _plane_test(name: str, kind: str, images: DescribedImages, pairs: list[Pair]) -> _Test:
-    return _Test(name, kind, lambda contenders: [_on_planes(images, pairs, c) for c in contenders])
+    return _Test(name, kind, lambda contenders: _on_planes(images, pairs, contenders))
 
 
 def _on_patches(path: Path, contenders: Sequence[Contender], options: BenchmarkOptions) -> list[Figures]:
@@ -248,16 +249,39 @@ def _matched(images: DescribedImages, pairs: Sequence[Pair], contender: Contende
     return [images.match(pair, contender.descriptor) for pair in pairs]
 
 
-def _on_planes(images: DescribedImages, pairs: Sequence[Pair], contender: Contender) -> Figures:
-    found = plane_figures(_matched(images, pairs, contender))
-    accuracy = dict(zip(("MMA@1", "MMA@3", "MMA@5"), found.accuracy, strict=True))
-    return {
-        "correct": float(found.correct),
-        "precision": found.precision,
-        "matching score": found.matching_score,
-        **accuracy,
-        "solved": found.solved,
-    }
+def _on_planes(
+    images: DescribedImages, pairs: Sequence[Pair], contenders: Sequence[Contender]
+) -> list[Figures]:
+    all_figures: list[Figures] = []
+    for matched, ratio in _at_equal_precision(images, pairs, contenders):
+        found = plane_figures(matched)
+        accuracy = dict(zip(("MMA@1", "MMA@3", "MMA@5"), found.accuracy, strict=True))
+        all_figures.append(
+            {
+                "correct": float(found.correct),
+                "precision": found.precision,
+                "matching score": found.matching_score,
+                **accuracy,
+                "solved": found.solved,
+                "ratio": ratio,
+                "correct below it": float(correct_below(matched, ratio)),
+            }
+        )
+    return all_figures
+
+
+def _at_equal_precision(
+    images: DescribedImages, pairs: Sequence[Pair], contenders: Sequence[Contender]
+) -> Iterator[tuple[list[Matched], float]]:
+    """Match all pairs by each contender, with the ratio at which it is as precise as the first one at 0.8."""
+    precision = None
+    for contender in contenders:
+        matched = _matched(images, pairs, contender)
+        if precision is None:
+            precision, ratio = precision_at(matched, BASELINE_RATIO), BASELINE_RATIO
+        else:
+            ratio = ratio_of_precision(matched, precision)
+        yield matched, ratio
 
 
 def _on_hand_made(
@@ -275,13 +299,7 @@ def _on_poses(
     images: DescribedImages, pairs: Sequence[Pair], contenders: Sequence[Contender]
 ) -> list[Figures]:
     all_figures: list[Figures] = []
-    precision = None
-    for contender in contenders:
-        matched = _matched(images, pairs, contender)
-        if precision is None:
-            precision, ratio = precision_at(matched, BASELINE_RATIO), BASELINE_RATIO
-        else:
-            ratio = ratio_of_precision(matched, precision)
+    for matched, ratio in _at_equal_precision(images, pairs, contenders):
         found = pose_figures(matched, ratio)
         auc = dict(zip(("AUC@1", "AUC@5", "AUC@10"), found.auc, strict=True))
         all_figures.append(

@@ -315,6 +315,11 @@ def precision_at(matched: Sequence[Matched], ratio: float) -> float:
     return correct / max(1, total)
 
 
+def correct_below(matched: Sequence[Matched], ratio: float) -> int:
+    """Return the number of correct matches below a ratio, over all pairs."""
+    return _counts(matched, ratio)[0]
+
+
 def ratio_of_precision(matched: Sequence[Matched], precision: float) -> float:
     """Return the largest ratio at which at least `precision` of the matches are correct."""
     good = [ratio for ratio in RATIOS if precision_at(matched, ratio) >= precision]

@@ -13,6 +13,7 @@ from sfm.learning.image_benchmark import (
     Pair,
     PlaneTruth,
     PoseTruth,
+    correct_below,
     hand_made_figures,
     hand_made_pairs,
     homography_pairs,
@@ -129,6 +130,8 @@ def test_figures_of_poses():
     assert precision_at([clean], 1.0) == 1.0
     assert precision_at([dirty], 1.0) == pytest.approx(0.62, abs=0.05)
     assert precision_at([dirty], 0.71) == 1.0
+    assert correct_below([dirty], 0.71) == 120
+    assert correct_below([dirty], 0.69) == 0
     figures = pose_figures([clean, dirty], 0.8)
     assert figures.correct == pytest.approx(160, abs=6)
     assert figures.auc[1] > 0.9
