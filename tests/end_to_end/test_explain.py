@@ -58,5 +58,5 @@ def test_bad_input(street, tmp_path):
         return line
 
     assert "choose from sift" in refused("--explain", "--descriptors", "orb")
-    assert "--descriptors tfeat=FILE" in refused("--explain", "--descriptors", "sift,tfeat")
+    assert "nowhere.safetensors" in refused("--explain", "--descriptors", "sift,tfeat=nowhere.safetensors")
     assert "--explain" in refused("--descriptors", "sift")

@@ -143,8 +143,7 @@ def test_every_packaged_network_describes(name):
     with torch.no_grad():
         rows = loaded.network(patches)
     assert torch.isfinite(rows).all()
-    # A dead network answers everything alike; single dimensions of TFeat, behind a tanh, may be saturated.
-    assert (rows.std(dim=0) > 0).float().mean() > 0.9
+    assert rows.std(dim=0).min() > 0
 
 
 def test_a_foreign_safetensors_file_is_refused(tmp_path):
