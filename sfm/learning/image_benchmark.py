@@ -26,7 +26,6 @@ from sfm.geometry.camera import Camera
 from sfm.geometry.epipolar import (
     essential_from_pose,
     fundamental_from_essential,
-    homogeneous,
     sampson_error_sq,
 )
 from sfm.geometry.five_point import FivePointVerifier
@@ -85,8 +84,7 @@ class PlaneTruth(Truth):
             return float("inf")
         right, bottom = size[0] - 0.5, size[1] - 0.5
         corners = np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
-        mapped = homogeneous(corners) @ H.T
-        return float(self.errors_px(corners, mapped[:, :2] / mapped[:, 2:]).mean())
+        return float(self.errors_px(corners, cv2.perspectiveTransform(corners[None], H)[0]).mean())
 
 
 @dataclass(frozen=True)
