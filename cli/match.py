@@ -14,7 +14,7 @@ from sfm.features.choice import DescriptionOptions
 from sfm.features.detectors import DetectionOptions
 from sfm.geometry.two_view import VerificationOptions
 from sfm.images.cameras import CameraOptions
-from sfm.matching.mutual import MatchingOptions
+from sfm.matching.options import MatchingOptions
 from sfm.options import from_mapping
 
 

@@ -18,7 +18,6 @@ from sfm.geometry.two_view import VerificationOptions, Verifier, fundamental_of
 from sfm.images.cameras import CameraOptions
 from sfm.images.decode import load_rgb
 from sfm.mapping.colmap_verifier import make_verifier
-from sfm.matching.mutual import MatchingOptions
 from sfm.matching.neighbours import (
     ChosenPoint,
     NearestTwo,
@@ -27,9 +26,10 @@ from sfm.matching.neighbours import (
     nearest_two,
     truth_of_pair,
 )
+from sfm.matching.options import MatchingOptions, ratio_test
 from sfm.matching.two_view import VerifiedMatches, match_views
 from sfm.pipelines.contenders import default_descriptors, parse_contenders
-from sfm.pipelines.match import PhotoPair, ratio_of, read_pair
+from sfm.pipelines.match import PhotoPair, read_pair
 from sfm.report.explanation import (
     ExplainedPoint,
     ExplanationContent,
@@ -111,10 +111,10 @@ def explain_pair(
     for descriptor in descriptors:
         views = pair.described_by(descriptor)
         found[descriptor.name] = match_views(
-            *views, verifier, ratio_of(matching, descriptor), matching.guided
+            *views, verifier, ratio_test(matching, descriptor.name), matching.guided
         )
         nearest[descriptor.name] = nearest_two(views[0].descriptors, views[1].descriptors)
-    ratios = {descriptor.name: ratio_of(matching, descriptor) for descriptor in descriptors}
+    ratios = {name: one.ratio for name, one in found.items()}
     fundamentals = {name: fundamental_of(one.geometry, *pair.cameras) for name, one in found.items()}
     truth = truth_of_pair(found, fundamentals, *pair.keypoints)
     chosen = choose_points(nearest, ratios, truth, *pair.keypoints, points)
@@ -137,7 +137,7 @@ def explain_pair(
 
 def _patch_scale(descriptors: Sequence[Descriptor]) -> float:
     """Return the size of the patches to show: what the first network sees."""
-    seen = (one.patch_scale for one in descriptors if isinstance(one, DescribesPatches))
+    seen = (one.patch_scales[0] for one in descriptors if isinstance(one, DescribesPatches))
     return next(seen, PATCH_SCALE)
 
 

@@ -7,16 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, TypeVar
 
 from sfm.errors import InputError
 from sfm.features.descriptor import DescribesPatches, Descriptor
 from sfm.features.detectors import Detector
 from sfm.features.keypoints import Keypoints
-from sfm.features.patches import extract_patches
 from sfm.files import write_tensors
 from sfm.images.decode import load_gray
 from sfm.images.photo_set import Photo, Skipped
@@ -203,13 +199,13 @@ def _describe_by_all(
         return _TimesOfImage()
     keypoints = Keypoints.load(workspace.keypoints(photo.name))
     decoding_s, cutting_s, own_s = watch.lap(), 0.0, {}
-    patches: dict[float, NDArray[np.uint8]] = {}
+    patches: dict[tuple[float, ...], Any] = {}
     for descriptor, recipe, path in missing:
         if isinstance(descriptor, DescribesPatches):
-            if descriptor.patch_scale not in patches:
-                patches[descriptor.patch_scale] = extract_patches(image, keypoints, descriptor.patch_scale)
+            if descriptor.patch_scales not in patches:
+                patches[descriptor.patch_scales] = descriptor.cut_patches(image, keypoints)
                 cutting_s += watch.lap()
-            rows = descriptor.describe_patches(patches[descriptor.patch_scale])
+            rows = descriptor.describe_patches(patches[descriptor.patch_scales])
         else:
             rows = descriptor.describe(image, keypoints)
         write_tensors(path, {"descriptors": rows}, recipe.as_metadata())

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.errors import InputError
-from sfm.features.choice import DESCRIPTORS, DescriptionOptions, default_ratio, make_descriptor
+from sfm.features.choice import DESCRIPTORS, DescriptionOptions, make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions
 from sfm.files import read_metadata
@@ -25,6 +25,7 @@ from sfm.localization.index import (
 )
 from sfm.localization.query_camera import camera_key
 from sfm.mapping.sparse_map import SparseMap
+from sfm.matching.options import MatchingOptions, ratio_test
 from sfm.options import as_recorded, from_mapping
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.progress import SILENT, Progress
@@ -40,7 +41,7 @@ def write_index(
     descriptor: Descriptor,
     description: DescriptionOptions,
     detection: DetectionOptions,
-    ratio: float | None,
+    matching: MatchingOptions,
     photos: Sequence[Photo],
 ) -> LocalizationIndex:
     """Write what localisation needs of a map; parameters are what the map was made with and of."""
@@ -51,7 +52,8 @@ def write_index(
             "weights": None if description.weights is None else str(description.weights.resolve()),
         },
         "detection": as_recorded(detection),
-        "ratio": default_ratio(descriptor.name) if ratio is None else ratio,
+        # A photograph in another light is as a pair that hardly overlaps.
+        "ratio": ratio_test(matching, descriptor.name).loosest,
         "camera_keys": _camera_keys(sparse_map, photos),
     }
     index = build_index(sparse_map, descriptors, recipe)
@@ -82,9 +84,11 @@ def open_index(run: FinishedRun, progress: Progress = SILENT) -> LocalizationInd
     detection = from_mapping(DetectionOptions, record.get("detection", {}))
     descriptor = make_descriptor(description, detection.max_size)
     _refuse_other(run, descriptor)
-    ratio = record.get("matching", {}).get("ratio")
+    matching = from_mapping(MatchingOptions, record.get("matching", {}))
     photos = run.photo_set.photos if run.photo_set else ()
-    return write_index(path, run.sparse_map, descriptors, descriptor, description, detection, ratio, photos)
+    return write_index(
+        path, run.sparse_map, descriptors, descriptor, description, detection, matching, photos
+    )
 
 
 def query_descriptor(
@@ -124,11 +128,16 @@ def query_descriptor(
                 f"This map was made with {name} and the weights {recorded}, which are not there any more: "
                 "give them with --weights."
             )
+    identity = made_by["identity"]
     description = DescriptionOptions(
-        descriptor=name, weights=weights, patch_scale=made_by["identity"].get("patch_scale"), device=device
+        descriptor=name,
+        weights=weights,
+        patch_scale=identity.get("patch_scale"),
+        pooling="pooled_with" in identity,
+        device=device,
     )
     descriptor = make_descriptor(description, detection.max_size)
-    _compare(made_by["identity"], descriptor)
+    _compare(identity, descriptor)
     return descriptor, detection
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.errors import InputError
-from sfm.features.choice import DescriptionOptions, default_ratio, make_descriptor
+from sfm.features.choice import DescriptionOptions, make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.features.keypoints import Keypoints
@@ -23,7 +23,7 @@ from sfm.images.gray import GrayImage
 from sfm.images.photo_set import Photo, PhotoSet, read_photo_set
 from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.colmap_verifier import make_verifier
-from sfm.matching.mutual import MatchingOptions
+from sfm.matching.options import MatchingOptions, ratio_test
 from sfm.matching.two_view import DescribedView, VerifiedMatches, match_views
 from sfm.report.pictures import draw_matches
 
@@ -167,18 +167,13 @@ def match_pair(
 ) -> MatchResult:
     """Match a pair by one descriptor, verify the matches and draw them; see `match`."""
     views = pair.described_by(descriptor)
-    found = match_views(*views, verifier, ratio_of(matching, descriptor), matching.guided)
+    found = match_views(*views, verifier, ratio_test(matching, descriptor.name), matching.guided)
     xy1, xy2 = (view.keypoints.xy[found.index[:, i]] for i, view in enumerate(views))
     verified = np.isin(np.arange(len(found.index)), found.geometry.inliers)
     drawn = draw_matches(load_rgb(pair.photos[0]), load_rgb(pair.photos[1]), xy1, xy2, verified)
     write_image(Path(picture), drawn)
     counts = len(views[0].keypoints), len(views[1].keypoints)
     return MatchResult(counts, xy1, xy2, found, Path(picture))
-
-
-def ratio_of(matching: MatchingOptions, descriptor: Descriptor) -> float:
-    """Return the ratio test that was chosen, or the one that suits the descriptor."""
-    return default_ratio(descriptor.name) if matching.ratio is None else matching.ratio
 
 
 def _read_one(path: Path) -> Photo:

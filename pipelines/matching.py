@@ -18,6 +18,7 @@ from sfm.files import read_tensors
 from sfm.geometry.camera import Camera
 from sfm.geometry.two_view import TwoViewGeometry, Verifier
 from sfm.mapping.database import ImageEntry, MapDatabase, PairResult, VerifiedPair, image_digest
+from sfm.matching.options import RatioTest
 from sfm.matching.pairs import Pair
 from sfm.matching.two_view import MAX_LOG10_NFA, DescribedView, VerifiedMatches, match_views
 from sfm.pipelines.features import FeatureSet
@@ -55,7 +56,7 @@ def match_pairs(
     camera_of: Mapping[str, int],
     workspace: Workspace,
     descriptor: str,
-    ratio: float,
+    ratio: RatioTest,
     guided: bool,
     verifier: Verifier,
     progress: Progress = SILENT,
@@ -75,7 +76,7 @@ def match_pairs(
     descriptor
         Name of the descriptor to match.
     ratio
-        Ratio test; 1 for none.
+        Ratio test.
     guided
         Whether to take the ratio test again along the epipolar lines of accepted pairs.
     verifier
@@ -86,7 +87,8 @@ def match_pairs(
     images = {image.photo.name: image for image in features.images}
     options = {
         "descriptor": descriptor,
-        "ratio": ratio,
+        "ratio": ratio.strict,
+        "weak_ratio": ratio.weak,
         "guided": guided,
         "max_log10_nfa": MAX_LOG10_NFA,
         **verifier.identity,
@@ -189,7 +191,7 @@ class _PairMatcher:
         self,
         workspace: Workspace,
         descriptor: str,
-        ratio: float,
+        ratio: RatioTest,
         guided: bool,
         verifier: Verifier,
         cameras: Mapping[int, Camera],

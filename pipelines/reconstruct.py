@@ -12,7 +12,7 @@ from sfm.errors import InputError
 from sfm.evaluation.correctness import correct_images, judge_map
 from sfm.evaluation.gps import MIN_POSITIONS
 from sfm.export import ExportContext, export
-from sfm.features.choice import default_ratio, make_descriptor
+from sfm.features.choice import make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DogDetector
 from sfm.files import write_json
@@ -24,6 +24,7 @@ from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.mapping.incremental import Watch
 from sfm.mapping.sparse_map import SparseMap
+from sfm.matching.options import ratio_test
 from sfm.matching.pairs import select_pairs
 from sfm.pipelines.features import FeatureSet, extract_features
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
@@ -226,7 +227,6 @@ def _run_stages(
     with record.stage("matching") as counts:
         pairs, told = select_pairs(capture_order(photos), options.pairs)
         progress.say(f"Matching {told}.")
-        ratio = options.matching.ratio
         pair_set = match_pairs(
             pairs,
             features,
@@ -234,7 +234,7 @@ def _run_stages(
             cameras.camera_of,
             workspace,
             descriptor.name,
-            default_ratio(descriptor.name) if ratio is None else ratio,
+            ratio_test(options.matching, descriptor.name),
             options.matching.guided,
             make_verifier(options.verification, options.mapping.seed),
             progress,
@@ -317,7 +317,7 @@ def _write_index(
         descriptor,
         options.description,
         options.detection,
-        options.matching.ratio,
+        options.matching,
         photos,
     )
 

@@ -12,7 +12,7 @@ from sfm.geometry.two_view import VerificationOptions
 from sfm.images.cameras import CameraOptions
 from sfm.images.options import PhotoOptions
 from sfm.mapping.options import MappingOptions
-from sfm.matching.mutual import MatchingOptions
+from sfm.matching.options import MatchingOptions
 from sfm.matching.pairs import PairOptions
 from sfm.options import check, from_mapping
 from sfm.pipelines.quality import with_preset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,11 +47,14 @@ class DescribesPatches(Protocol):
 
     Attributes
     ----------
-    patch_scale
-        Side of its patches in sigmas.
+    patch_scales
+        Sides of a keypoint's patches in sigmas, one or several.
     """
 
-    patch_scale: float
+    patch_scales: tuple[float, ...]
 
-    def describe_patches(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Describe (N, 1, 32, 32) patches as `Descriptor.describe` describes their keypoints."""
+    def cut_patches(self, image: GrayImage, keypoints: Keypoints) -> Any:
+        """Cut the patches of `keypoints` where they are described: (N, S, 32, 32) uint8, S sizes."""
+
+    def describe_patches(self, patches: Any) -> NDArray[np.float32]:
+        """Describe (N, S, 32, 32) patches as `Descriptor.describe` describes their keypoints."""

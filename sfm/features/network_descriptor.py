@@ -8,16 +8,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sfm.errors import InputError
 from sfm.features import pretrained
 from sfm.features.batch_size import BatchSize
 from sfm.features.descriptor import Descriptor
+from sfm.features.device_patches import extract_patches_on
 from sfm.features.keypoints import Keypoints
 from sfm.features.networks import DIMENSION, PatchNetwork, channels_last, folded
 from sfm.features.patches import PATCH_SCALE, extract_patches
 from sfm.features.precision import precision_of
 from sfm.images.gray import GrayImage
+
+POOLED_SIZE = 1.5
+"""How much wider the second patch is that pooling looks at."""
 
 # Large enough to keep the cores busy; on a CPU small enough that a layer's output stays near the cache.
 _BATCHES = {"cpu": (32, 64, 128), "cuda": (1024, 4096, 16384)}
@@ -39,8 +44,9 @@ class NetworkDescriptor(Descriptor):
         Checksum of the weights, part of the descriptor's identity.
     device
         "cpu", "cuda", or "auto": CUDA where there is any.
-    patch_scale
-        Side of a patch in sigmas.
+    patch_scales
+        Sides of a keypoint's patches in sigmas. Of several the descriptors are averaged: domain-size pooling (Dong
+        and Soatto, CVPR 2015).
     batch_size
         Patches at once; None to learn what suits the device.
     precision
@@ -56,12 +62,12 @@ class NetworkDescriptor(Descriptor):
         weights_sha256: str,
         *,
         device: str = "auto",
-        patch_scale: float = PATCH_SCALE,
+        patch_scales: tuple[float, ...] = (PATCH_SCALE,),
         batch_size: int | None = None,
         precision: str = "auto",
     ) -> None:
         self.name = name
-        self.patch_scale = patch_scale
+        self.patch_scales = patch_scales
         self._sha256 = weights_sha256
         self._device = choose_device(device)
         self._batch_size = BatchSize((batch_size,) if batch_size else _BATCHES[self._device.type])
@@ -70,21 +76,40 @@ class NetworkDescriptor(Descriptor):
 
     @property
     def identity(self) -> dict[str, object]:
-        """Name, version, weights, precision and the patches' size."""
+        """Name, version, weights, precision and the patches' sizes."""
         return {
             "descriptor": self.name,
             "version": 2,
             "precision": str(self._dtype).removeprefix("torch."),
             "weights_sha256": self._sha256,
-            "patch_scale": self.patch_scale,
+            "patch_scale": self.patch_scales[0],
+            **({"pooled_with": list(self.patch_scales[1:])} if len(self.patch_scales) > 1 else {}),
         }
 
     def describe(self, image: GrayImage, keypoints: Keypoints) -> NDArray[np.float32]:
         """Describe `keypoints`; see `Descriptor.describe`."""
-        return self.describe_patches(extract_patches(image, keypoints, self.patch_scale))
+        return self.describe_patches(self.cut_patches(image, keypoints))
 
-    def describe_patches(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Describe (N, 1, 32, 32) uint8 patches: (N, 128) float32 rows of unit length."""
+    def cut_patches(self, image: GrayImage, keypoints: Keypoints) -> Tensor:
+        """Cut the patches of `keypoints`, (N, S, 32, 32) uint8 of S sizes, on the device that describes them."""
+        if self._device.type == "cpu":
+            sizes = [torch.from_numpy(extract_patches(image, keypoints, scale)) for scale in self.patch_scales]
+        else:
+            sizes = [extract_patches_on(self._device, image, keypoints, scale) for scale in self.patch_scales]
+        return torch.cat(sizes, dim=1)
+
+    def describe_patches(self, patches: Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Describe (N, S, 32, 32) uint8 patches of S sizes: (N, 128) float32 rows of unit length."""
+        count, sizes = patches.shape[:2]
+        rows = self._describe_all(torch.as_tensor(patches).reshape(count * sizes, 1, *patches.shape[2:]))
+        if sizes == 1:
+            return rows
+        pooled = rows.reshape(count, sizes, self.dimension).sum(axis=1)
+        # Unit rows that cancel out do not happen, but must not divide by zero.
+        length = np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return (pooled / length).astype(np.float32)
+
+    def _describe_all(self, patches: Tensor) -> NDArray[np.float32]:
         rows = np.empty((len(patches), self.dimension), np.float32)
         start = 0
         while start < len(patches):
@@ -101,13 +126,13 @@ class NetworkDescriptor(Descriptor):
             start += len(batch)
         return rows
 
-    def _describe_batch(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _describe_batch(self, patches: Tensor) -> NDArray[np.float32]:
         count = len(patches)
         if count < _SMALLEST_BATCH:
-            patches = np.resize(patches, (_SMALLEST_BATCH, *patches.shape[1:]))
+            patches = patches[torch.arange(_SMALLEST_BATCH, device=patches.device) % count]
         with torch.inference_mode():
             # Grey levels up to 256 are exact in half precision too.
-            pixels = torch.from_numpy(patches).to(self._device).to(self._dtype)
+            pixels = patches.to(self._device).to(self._dtype)
             described = self._network(pixels.contiguous(memory_format=torch.channels_last))
             return torch.nn.functional.normalize(described, dim=1)[:count].cpu().numpy()
 
@@ -118,22 +143,25 @@ def make_network_descriptor(
     weights: Path | None = None,
     device: str = "auto",
     patch_scale: float | None = None,
+    pooling: bool = False,
     batch_size: int | None = None,
 ) -> NetworkDescriptor:
     """Make the descriptor `name` from its packaged weights, or from the file `weights`.
 
     Patches are as wide as `patch_scale` says in sigmas; by default as wide as those of the weights' training.
+    With `pooling`, a second one of each keypoint is `POOLED_SIZE` times as wide.
 
     Raises `InputError` if the weights cannot be used (see `sfm.features.pretrained.load`) or there is no
     such device.
     """
     loaded = pretrained.load(name, weights)
+    scale = patch_scale or loaded.patch_scale or PATCH_SCALE
     return NetworkDescriptor(
         name,
         loaded.network,
         loaded.sha256,
         device=device,
-        patch_scale=patch_scale or loaded.patch_scale or PATCH_SCALE,
+        patch_scales=(scale, POOLED_SIZE * scale) if pooling else (scale,),
         batch_size=batch_size,
     )
 

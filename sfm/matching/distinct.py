@@ -8,12 +8,13 @@ again in float32. The matches are those of float32.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm.matching.mutual import match_mutual, ratio_of
+from sfm.matching.mutual import Matches, match_mutual, ratio_of
 from sfm.matching.nearest import TwoNearest, two_nearest
 
 if TYPE_CHECKING:
@@ -51,11 +52,35 @@ def match_distinct(first: Rows, second: Rows, ratio: float, half: bool = False) 
     -------
     (K, 2) int32: rows of the first and of the second set, ascending in the first; every row at most once.
     """
-    if half and ratio <= _LARGEST_RATIO and len(first) and len(second):
-        found = _match_in_half(first, second, ratio)
-        if found is not None:
-            return found
-    return match_mutual(first, second).below(ratio).index
+    return Comparison(first, second, half).distinct(ratio)
+
+
+class Comparison:
+    """Two sets of descriptors compared once, for any number of ratio tests.
+
+    Parameters are those of `match_distinct`.
+    """
+
+    def __init__(self, first: Rows, second: Rows, half: bool = False) -> None:
+        self._first, self._second = first, second
+        self._half = half and len(first) > 0 and len(second) > 0
+
+    def distinct(self, ratio: float) -> NDArray[np.int32]:
+        """Return the matches that pass a ratio test, as `match_distinct` does."""
+        if self._half and ratio <= _LARGEST_RATIO:
+            found = self._in_half.distinct(ratio)
+            if found is not None:
+                return found
+        return self.mutual.below(ratio).index
+
+    @cached_property
+    def mutual(self) -> Matches:
+        """All mutual nearest neighbours, in float32."""
+        return match_mutual(self._first, self._second)
+
+    @cached_property
+    def _in_half(self) -> _InHalf:
+        return _InHalf.compared(self._first, self._second)
 
 
 @dataclass(frozen=True)
@@ -77,24 +102,37 @@ class _Bounded:
     may_pass: NDArray[np.bool_]
 
 
-def _match_in_half(first: Rows, second: Rows, ratio: float) -> NDArray[np.int32] | None:
-    """Return the distinct matches, or None if too many rows would have to be compared again."""
-    rounded1, error1 = _rounded(first)
-    rounded2, error2 = _rounded(second)
-    rows, columns = _two_nearest_in_half(rounded1, rounded2)
-    of_rows = _bounded(rows, error1 + error2, ratio)
-    of_columns = _bounded(columns, error1 + error2, ratio)
-    (i,) = np.nonzero(of_rows.may_pass)
-    j = rows.index[i]
-    mutual = columns.index[j] == i
-    matched = mutual & of_rows.passes[i] & of_columns.passes[j]
-    refused = of_rows.certain[i] & (~of_columns.may_pass[j] | (of_columns.certain[j] & ~mutual))
-    again = i[~matched & ~refused]
-    if len(again) > _MOST_AGAIN * len(first):
-        return None
-    settled = _match_rows(first, second, again, ratio)
-    matches = np.concatenate([np.column_stack([i[matched], j[matched]]), settled]).astype(np.int32)
-    return matches[np.argsort(matches[:, 0])]
+@dataclass(frozen=True)
+class _InHalf:
+    """The two nearest of every row and column in bfloat16, and what rounding may have done to a similarity."""
+
+    first: Rows
+    second: Rows
+    rows: TwoNearest
+    columns: TwoNearest
+    error: float
+
+    @staticmethod
+    def compared(first: Rows, second: Rows) -> _InHalf:
+        rounded1, error1 = _rounded(first)
+        rounded2, error2 = _rounded(second)
+        return _InHalf(first, second, *_two_nearest_in_half(rounded1, rounded2), error1 + error2)
+
+    def distinct(self, ratio: float) -> NDArray[np.int32] | None:
+        """Return the distinct matches, or None if too many rows would have to be compared again."""
+        of_rows = _bounded(self.rows, self.error, ratio)
+        of_columns = _bounded(self.columns, self.error, ratio)
+        (i,) = np.nonzero(of_rows.may_pass)
+        j = self.rows.index[i]
+        mutual = self.columns.index[j] == i
+        matched = mutual & of_rows.passes[i] & of_columns.passes[j]
+        refused = of_rows.certain[i] & (~of_columns.may_pass[j] | (of_columns.certain[j] & ~mutual))
+        again = i[~matched & ~refused]
+        if len(again) > _MOST_AGAIN * len(self.first):
+            return None
+        settled = _match_rows(self.first, self.second, again, ratio)
+        matches = np.concatenate([np.column_stack([i[matched], j[matched]]), settled]).astype(np.int32)
+        return matches[np.argsort(matches[:, 0])]
 
 
 def _rounded(rows: Rows) -> tuple[torch.Tensor, float]:

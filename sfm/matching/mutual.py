@@ -8,31 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.matching.nearest import two_nearest
-from sfm.options import option
 
 # A tile of float32 similarities that stays in a core's cache while it is reduced in both directions.
 _TILE_ROWS = 1024
 _TILE_COLUMNS = 1024
 # Similarities are rounded by some 1e-7, differently within a tile and at its border: so far apart may equal rows be.
 _INDISTINCT = np.float32(1e-3)
-
-
-@dataclass(frozen=True)
-class MatchingOptions:
-    """How descriptors of two images are matched."""
-
-    ratio: float | None = option(
-        None,
-        "Keep a match only if its distance is below this share of the distance to the second-nearest neighbour, "
-        "in both directions (Lowe's ratio test); 1 switches the test off. Default: what suits the descriptor.",
-        minimum=0.0,
-        maximum=1.0,
-    )
-    guided: bool = option(
-        False,
-        "Once the geometry of a pair is known, take the ratio test again along the epipolar lines. More points; less "
-        "accurate where the focal length is unknown or structure repeats.",
-    )
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from sfm.geometry.camera import Camera
 from sfm.geometry.chance import log10_nfa_of
 from sfm.geometry.epipolar import sampson_error_sq
 from sfm.geometry.two_view import TwoViewGeometry, Verifier, fundamental_of
-from sfm.matching.distinct import match_distinct
+from sfm.matching.distinct import Comparison
 from sfm.matching.guided import settle_by_geometry
-from sfm.matching.mutual import match_mutual
+from sfm.matching.mutual import Matches
+from sfm.matching.options import WEAK_INLIERS, RatioTest
 
 # Pairs whose log10 number of false alarms is above this are left to chance: see `sfm.geometry.chance`.
 MAX_LOG10_NFA = -1.0
@@ -42,11 +43,14 @@ class VerifiedMatches:
         The two-view geometry; its `inliers` are the verified matches.
     log10_nfa
         How far from chance, see `log10_nfa_of`.
+    ratio
+        Ratio test that the matches passed.
     """
 
     index: NDArray[np.int32]
     geometry: TwoViewGeometry
     log10_nfa: float
+    ratio: float
 
     @property
     def beyond_chance(self) -> bool:
@@ -58,15 +62,16 @@ def match_views(
     view1: DescribedView,
     view2: DescribedView,
     verifier: Verifier,
-    ratio: float,
+    ratio: RatioTest,
     guided: bool,
     half: bool = False,
 ) -> VerifiedMatches:
     """Match two views and verify the matches.
 
-    Mutual nearest neighbours that pass the ratio test are verified. If the geometry is beyond chance, the other
-    mutual neighbours are looked at again along the epipolar lines (`settle_by_geometry`); those that are
-    distinct there count as verified too.
+    Mutual nearest neighbours that pass the strict ratio test are verified. If few of them are, those that pass the
+    looser test are verified too, and the geometry that is farther from chance counts. If that is beyond chance and
+    `guided`, the other mutual neighbours are looked at again along the epipolar lines (`settle_by_geometry`); those
+    that are distinct there count as verified too.
 
     Parameters
     ----------
@@ -75,41 +80,68 @@ def match_views(
     verifier
         Who estimates the geometry.
     ratio
-        Ratio test; 1 for none.
+        Ratio test.
     guided
-        Whether to take the second look.
+        Whether to look again along the lines.
     half
         Whether descriptors are compared in half precision first, see `match_distinct`; changes only the time.
     """
-    rows1, rows2 = view1.descriptors, view2.descriptors
-    if guided:
-        mutual = match_mutual(rows1, rows2)
-        distinct = mutual.below(ratio).index
-    else:
-        distinct = match_distinct(rows1, rows2, ratio, half)
-    xy1 = view1.keypoints.xy[distinct[:, 0]].astype(np.float64)
-    xy2 = view2.keypoints.xy[distinct[:, 1]].astype(np.float64)
+    compared = Comparison(view1.descriptors, view2.descriptors, half and not guided)
+    found = _verified(compared, ratio.strict, view1, view2, verifier)
+    if len(found.geometry.inliers) < WEAK_INLIERS and ratio.weak > ratio.strict:
+        second_try = _verified(compared, ratio.weak, view1, view2, verifier)
+        if second_try.log10_nfa < found.log10_nfa:
+            found = second_try
+    if guided and found.beyond_chance:
+        return _settled(found, compared.mutual, view1, view2)
+    return found
+
+
+def _verified(
+    compared: Comparison, ratio: float, view1: DescribedView, view2: DescribedView, verifier: Verifier
+) -> VerifiedMatches:
+    """Verify the matches that pass a ratio test and weigh them against chance."""
+    index = compared.distinct(ratio)
+    xy1, xy2 = _positions(index, view1, view2)
     geometry = verifier.verify(xy1, xy2, view1.camera, view2.camera)
     nfa = log10_nfa_of(geometry, xy1, xy2, view1.camera, view2.camera)
-    found = VerifiedMatches(distinct, geometry, nfa)
+    return VerifiedMatches(index, geometry, nfa, ratio)
+
+
+def _settled(
+    found: VerifiedMatches, mutual: Matches, view1: DescribedView, view2: DescribedView
+) -> VerifiedMatches:
+    """Add those of the mutual neighbours that failed the ratio test but pass it along the epipolar lines."""
+    geometry = found.geometry
     F = fundamental_of(geometry, view1.camera, view2.camera)
-    if not (guided and found.beyond_chance) or F is None:
+    if F is None:
         return found
-    ambiguous = mutual.take(mutual.ratio >= ratio)
+    xy1, xy2 = _positions(found.index[geometry.inliers], view1, view2)
+    ambiguous = mutual.take(mutual.ratio >= found.ratio)
     settled = settle_by_geometry(
         ambiguous,
         F,
         view1.keypoints.xy,
         view2.keypoints.xy,
-        rows1,
-        rows2,
-        _band_px(F, xy1[geometry.inliers], xy2[geometry.inliers], geometry.threshold_px),
-        ratio,
+        view1.descriptors,
+        view2.descriptors,
+        _band_px(F, xy1, xy2, geometry.threshold_px),
+        found.ratio,
     )
-    added = np.arange(len(distinct), len(distinct) + settled.sum())
+    added = np.arange(len(found.index), len(found.index) + settled.sum())
     inliers = np.concatenate([geometry.inliers, added])
-    index = np.concatenate([distinct, ambiguous.index[settled]])
-    return VerifiedMatches(index, replace(geometry, inliers=inliers), nfa)
+    index = np.concatenate([found.index, ambiguous.index[settled]])
+    return replace(found, index=index, geometry=replace(geometry, inliers=inliers))
+
+
+def _positions(
+    index: NDArray[np.int32], view1: DescribedView, view2: DescribedView
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return where matches lie, (M, 2) pixels in each view."""
+    return (
+        view1.keypoints.xy[index[:, 0]].astype(np.float64),
+        view2.keypoints.xy[index[:, 1]].astype(np.float64),
+    )
 
 
 def _band_px(

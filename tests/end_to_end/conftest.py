@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,23 @@ def finished(shared, street) -> Path:
         json.loads(done.stdout)
 
     return once(shared / "finished", reconstruct) / "out"
+
+
+@pytest.fixture
+def described(shared, sfm_data, tmp_path):
+    """Return a function: it gives an output folder in which the photographs of a scene are described already.
+
+    Description takes most of the time of a small map, and several tests map the same photographs.
+    """
+
+    def output(scene) -> Path:
+        def describe(folder):
+            succeeds("describe", sfm_data / "scenes" / scene / "images", "-o", folder / "out", timeout=1200)
+
+        made = once(shared / f"described-{scene}", describe)
+        return Path(shutil.copytree(made / "out", tmp_path / f"{scene}-map"))
+
+    return output
 
 
 def assert_same_map(out, finished):

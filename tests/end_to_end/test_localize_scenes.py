@@ -33,14 +33,14 @@ def split(images: Path, folder: Path, left_out) -> tuple[Path, list[Path]]:
     return mapped, queries
 
 
-def every_other_found(scene: Path, folder: Path, *options):
-    """Map every other photograph, localise the rest: errors against the survey in metres and degrees by name."""
+def every_other_found(scene: Path, folder: Path, out: Path):
+    """Map every other photograph into `out`, localise the rest: errors in metres and degrees by name."""
     mapped, queries = split(scene / "images", folder, lambda number: number % 2 == 1)
     intrinsics = ("--intrinsics", scene / "ground_truth" / "cameras.txt")
-    succeeds("reconstruct", mapped, "-o", folder / "map", *intrinsics, *options)
-    succeeds("localize", folder / "map", *queries, "-o", folder / "found", "--no-pictures")
+    succeeds("reconstruct", mapped, "-o", out, *intrinsics)
+    succeeds("localize", out, *queries, "-o", folder / "found", "--no-pictures")
     truth = read_trajectory(scene / "ground_truth")
-    evaluation = evaluate_map(read_map(folder / "map" / "sparse" / "0"), truth)
+    evaluation = evaluate_map(read_map(out / "sparse" / "0"), truth)
     answers = json.loads((folder / "found" / "localization.json").read_text())["queries"]
     found = {}
     for query in answers:
@@ -55,17 +55,19 @@ def every_other_found(scene: Path, folder: Path, *options):
     return evaluation, found
 
 
-def test_fountain_to_centimetres(sfm_data, tmp_path):
-    _, found = every_other_found(sfm_data / "scenes" / "fountain-P11", tmp_path)
+def test_fountain_to_centimetres(sfm_data, tmp_path, described):
+    scene = "fountain-P11"
+    _, found = every_other_found(sfm_data / "scenes" / scene, tmp_path, described(scene))
     assert len(found) == 5
     for name, (metres, degrees) in found.items():
         assert metres < 0.02, name
         assert degrees < 0.2, name
 
 
-def test_castle_as_well_as_its_map_is(sfm_data, tmp_path):
+def test_castle_as_well_as_its_map_is(sfm_data, tmp_path, described):
     """With half of its photographs the map itself bends by decimetres: queries must not add to that."""
-    evaluation, found = every_other_found(sfm_data / "scenes" / "castle-P19", tmp_path)
+    scene = "castle-P19"
+    evaluation, found = every_other_found(sfm_data / "scenes" / scene, tmp_path, described(scene))
     assert len(found) == 9
     metres, degrees = np.array(list(found.values())).T
     assert np.median(metres) < 1.5 * evaluation.ate_median
@@ -73,14 +75,15 @@ def test_castle_as_well_as_its_map_is(sfm_data, tmp_path):
     assert degrees.max() < max(1.5 * evaluation.rotation_max_deg, 0.25)
 
 
-def test_the_street_is_put_on_the_earth(sfm_data, tmp_path):
+def test_the_street_is_put_on_the_earth(sfm_data, tmp_path, described):
     images = sfm_data / "scenes" / "lund" / "images"
     mapped, queries = split(images, tmp_path, lambda number: number % 5 == 4)
-    succeeds("reconstruct", mapped, "-o", tmp_path / "map")
-    answer = json.loads(succeeds("align", tmp_path / "map", "--json").stdout)
+    out = described("lund")
+    succeeds("reconstruct", mapped, "-o", out)
+    answer = json.loads(succeeds("align", out, "--json").stdout)
     assert answer["rms"] < 6
     assert answer["frame"]["orientation_known"]
-    localizer = Localizer(tmp_path / "map")
+    localizer = Localizer(out)
     assert len(queries) == 5
     near = 0
     for photo in read_photo_set(images).photos:

@@ -6,16 +6,16 @@ import shutil
 import numpy as np
 import pytest
 
-from sfm.features.choice import default_ratio
 from sfm.features.keypoints import Keypoints
 from sfm.files import read_metadata
 from sfm.mapping.colmap_io import read_map
+from sfm.matching.options import MatchingOptions, ratio_test
 from sfm.pipelines.evaluate import evaluate
 
 from .command import files_of, succeeds
 from .conftest import DESCRIPTOR, SEED, VIEWS, assert_same_map
 
-RATIO = default_ratio(DESCRIPTOR)
+RATIO = ratio_test(MatchingOptions(), DESCRIPTOR).strict
 
 
 def record(out):

@@ -36,8 +36,8 @@ def reconstruct(data, scene, out, *options):
     ("scene", "images", "ate_m"),
     [("fountain-P11", 11, 0.005), ("Herz-Jesus-P8", 8, 0.006), ("castle-P19", 19, 0.100)],
 )
-def test_surveyed_scenes_with_given_intrinsics(sfm_data, tmp_path, scene, images, ate_m):
-    made = reconstruct(sfm_data, scene, tmp_path / "out", "--intrinsics")
+def test_surveyed_scenes_with_given_intrinsics(sfm_data, described, scene, images, ate_m):
+    made = reconstruct(sfm_data, scene, described(scene), "--intrinsics")
     found = made.against(sfm_data / "scenes" / scene / "ground_truth")
     assert found.registered == found.total == images
     assert found.ate_rmse < ate_m
@@ -62,8 +62,8 @@ def test_the_fast_way_makes_a_right_map_of_fewer_points(sfm_data, tmp_path):
     assert 2_400 < made.record["points"] < 3_600
 
 
-def test_fountain_by_the_plain_command(sfm_data, tmp_path):
-    made = reconstruct(sfm_data, "fountain-P11", tmp_path / "out")
+def test_fountain_by_the_plain_command(sfm_data, described):
+    made = reconstruct(sfm_data, "fountain-P11", described("fountain-P11"))
     found = made.against(sfm_data / "scenes" / "fountain-P11" / "ground_truth")
     assert found.registered == found.total == 11
     assert found.ate_rmse < 0.05
@@ -72,9 +72,9 @@ def test_fountain_by_the_plain_command(sfm_data, tmp_path):
     assert camera.focal_px == pytest.approx(truth, rel=0.02)
 
 
-def test_the_walk_along_a_street_by_the_plain_command(sfm_data, tmp_path):
+def test_the_walk_along_a_street_by_the_plain_command(sfm_data, described):
     """Forward motion, large steps, repeated facades: where a confident wrong map is easily made."""
-    made = reconstruct(sfm_data, "lund", tmp_path / "out")
+    made = reconstruct(sfm_data, "lund", described("lund"))
     check = made.record["self_check"]
     assert made.record["registered"] == made.record["correct_images"] >= 27
     assert check["problems"] == []

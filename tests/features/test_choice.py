@@ -6,7 +6,7 @@ import pytest
 
 from sfm.errors import InputError
 from sfm.features import pretrained
-from sfm.features.choice import DESCRIPTORS, DescriptionOptions, default_ratio, make_descriptor
+from sfm.features.choice import DESCRIPTORS, DescriptionOptions, make_descriptor
 from sfm.features.networks import NETWORKS
 
 
@@ -45,10 +45,6 @@ def test_networks_with_weights_of_a_file(tmp_path, name):
 def test_what_contradicts_itself_is_refused(options, told):
     with pytest.raises(InputError, match=told):
         make_descriptor(DescriptionOptions(**options), 1600)
-
-
-def test_every_descriptor_has_a_ratio():
-    assert all(0.5 < default_ratio(name) <= 1 for name in DESCRIPTORS)
 
 
 def test_sift_does_not_import_torch():

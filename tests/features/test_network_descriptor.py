@@ -5,7 +5,6 @@ import torch
 
 from sfm.errors import InputError
 from sfm.features import pretrained
-from sfm.features.choice import default_ratio
 from sfm.features.detectors import DogDetector
 from sfm.features.keypoints import Keypoints
 from sfm.features.network_descriptor import NetworkDescriptor, choose_device, make_network_descriptor
@@ -72,7 +71,7 @@ def test_bfloat16_finds_the_same_matches():
         loaded = pretrained.load("sosnet")
         descriptor = NetworkDescriptor("sosnet", loaded.network, "", device="cpu", precision=precision)
         rows = [descriptor.describe(*view) for view in zip(both, keypoints, strict=True)]
-        matches = match_mutual(*rows).below(default_ratio("sosnet"))
+        matches = match_mutual(*rows).below(0.85)
         found[precision] = set(map(tuple, matches.index))
     exact, rounded = found["float32"], found["bfloat16"]
     assert len(exact) > 200
@@ -120,7 +119,7 @@ def test_the_identity_names_weights_and_patches_as_wide_as_in_training_or_as_ask
 def test_patches_of_weights_that_do_not_say_have_the_default_width(tmp_path):
     torch.save(NETWORKS["sosnet"]().state_dict(), tmp_path / "w.pth")
     descriptor = make_network_descriptor("sosnet", weights=tmp_path / "w.pth", device="cpu")
-    assert descriptor.patch_scale == PATCH_SCALE
+    assert descriptor.patch_scales == (PATCH_SCALE,)
 
 
 def test_the_identity_names_the_precision():
@@ -140,3 +139,24 @@ def test_cuda_without_cuda_is_refused():
 def test_unknown_devices_are_refused():
     with pytest.raises(InputError, match="--device tpu"):
         choose_device("tpu")
+
+
+class TestPooling(DescriptorContract):
+    def make(self):
+        return make(patch_scales=(32.0, 48.0))
+
+
+def test_pooling_averages_what_patches_of_two_sizes_say():
+    pixels = texture(300, 200)
+    view = GrayImage.of(pixels), DogDetector().detect(GrayImage.of(pixels))
+    narrow, wide = (make(patch_scales=(scale,)).describe(*view) for scale in (32.0, 48.0))
+    pooled = make(patch_scales=(32.0, 48.0)).describe(*view)
+    mean = narrow + wide
+    np.testing.assert_allclose(pooled, mean / np.linalg.norm(mean, axis=1, keepdims=True), atol=1e-5)
+
+
+def test_pooling_is_part_of_the_identity_and_asked_for_by_name():
+    alone, pooled = (make_network_descriptor("sosnet", device="cpu", pooling=p) for p in (False, True))
+    assert alone.patch_scales == (PATCH_SCALE,)
+    assert pooled.patch_scales == (PATCH_SCALE, 1.5 * PATCH_SCALE)
+    assert alone.identity != pooled.identity

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfm.matching import distinct
-from sfm.matching.distinct import match_distinct
+from sfm.matching.distinct import Comparison, match_distinct
 from sfm.matching.mutual import match_mutual
 
 from .test_mutual import unit_rows
@@ -76,7 +76,7 @@ def test_few_rows_are_compared_again(monkeypatch):
 
 def test_rows_all_alike_are_left_to_float32(monkeypatch):
     rows = np.tile(unit_rows(1), (500, 1))
-    assert distinct._match_in_half(rows, rows, 0.85) is None
+    assert distinct._InHalf.compared(rows, rows).distinct(0.85) is None
     assert len(match_distinct(rows, rows, 0.85, True)) == 0
 
 
@@ -93,3 +93,12 @@ def test_a_ratio_of_one_keeps_every_mutual_neighbour():
     for half in (False, True):
         found = match_distinct(first, second, 1.0, half)
         np.testing.assert_array_equal(found, match_mutual(first, second).index)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_compared_once_for_several_ratios(half):
+    first = unit_rows(900)
+    second = np.concatenate([moved(first[::2], 0.6), unit_rows(300, seed=5)])
+    compared = Comparison(first, second, half)
+    for ratio in (0.85, 0.7, 0.95, 1.0):
+        np.testing.assert_array_equal(compared.distinct(ratio), match_distinct(first, second, ratio))

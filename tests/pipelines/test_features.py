@@ -183,7 +183,7 @@ def test_large_photographs_are_shrunk_while_they_are_read(folder):
 class PatchMeans(Means):
     """Describes every keypoint by the mean of its patch."""
 
-    patch_scale = 24.0
+    patch_scales = (24.0,)
 
     def __init__(self, name, factor=1.0):
         super().__init__(name, factor=factor)
@@ -191,7 +191,10 @@ class PatchMeans(Means):
 
     def describe(self, image, keypoints):
         self.calls += 1
-        return self.describe_patches(extract_patches(image, keypoints, self.patch_scale))
+        return self.describe_patches(self.cut_patches(image, keypoints))
+
+    def cut_patches(self, image, keypoints):
+        return extract_patches(image, keypoints, *self.patch_scales)
 
     def describe_patches(self, patches):
         self.seen.append(patches)

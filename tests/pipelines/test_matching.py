@@ -14,6 +14,7 @@ from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.mapping.database import MapDatabase
+from sfm.matching.options import RatioTest
 from sfm.matching.pairs import exhaustive_pairs
 from sfm.pipelines import matching
 from sfm.pipelines.features import DescribedImage, FeatureSet
@@ -58,7 +59,7 @@ class Scene:
             "camera_of": dict.fromkeys(features.names, 1),
             "workspace": self.workspace,
             "descriptor": "codes",
-            "ratio": 0.9,
+            "ratio": RatioTest(0.9, 0.9),
             "guided": False,
             "verifier": make_verifier(VerificationOptions(verifier="five-point")),
             "progress": heard,
