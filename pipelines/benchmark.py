@@ -76,7 +76,8 @@ class Result:
 def parse_contenders(specs: Sequence[str], device: str = "auto") -> list[Contender]:
     """Make descriptors from NAME, or NAME=FILE for other weights than the packaged ones.
 
-    `LABEL:NAME=FILE` is called LABEL in the results. Raises `InputError` for unknown names and unusable weights.
+    `NAME+pooling` describes patches of two sizes, see `DescriptionOptions.pooling`. `LABEL:NAME=FILE` is called LABEL in
+    the results. Raises `InputError` for unknown names and unusable weights.
     """
     from sfm.features.network_descriptor import make_network_descriptor
     from sfm.features.rootsift import RootSift
@@ -84,13 +85,17 @@ def parse_contenders(specs: Sequence[str], device: str = "auto") -> list[Contend
     contenders = []
     for spec in specs:
         label, _, rest = spec.rpartition(":") if ":" in spec.partition("=")[0] else ("", "", spec)
-        name, _, file = rest.partition("=")
+        called, _, file = rest.partition("=")
+        name, _, pooling = called.partition("+")
+        if pooling not in ("", "pooling") or (pooling and name == "sift"):
+            raise InputError(f"{spec}: after the + of a network's name, only pooling is known.")
+        weights = Path(file) if file else None
         descriptor = (
             RootSift()
             if name == "sift"
-            else make_network_descriptor(name, weights=Path(file) if file else None, device=device)
+            else make_network_descriptor(name, weights=weights, device=device, pooling=bool(pooling))
         )
-        contenders.append(Contender(label or name, descriptor))
+        contenders.append(Contender(label or called, descriptor))
     if not contenders:
         raise InputError("Give at least one descriptor.")
     return contenders

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 
 DESCRIPTORS = ("sift", "sosnet", "triplet", "hardnet", "l2net", "tfeat")
 
-# Ratio of nearest to second-nearest distance at which mutual matches of each kind are worth verifying.
-_RATIO = {"sift": 0.8}
-_RATIO_OF_NETWORKS = 0.85
-
 
 @dataclass(frozen=True)
 class DescriptionOptions:
@@ -36,6 +32,11 @@ class DescriptionOptions:
         "Side of a network's patch, in sigmas of its keypoint. Default: what its weights were trained on.",
         minimum=1.0,
     )
+    pooling: bool = option(
+        False,
+        "Networks: describe each keypoint by patches of two sizes and average what they say (domain-size pooling). "
+        "More matches, above all in bad light; describing takes twice the time.",
+    )
     device: str = option("auto", "Where networks run.", choices=("auto", "cpu", "cuda"), affects_result=False)
 
 
@@ -51,6 +52,8 @@ def make_descriptor(options: DescriptionOptions, max_size: int) -> Descriptor:
             raise InputError(
                 "--weights needs a network: choose another --descriptor, or leave --weights out."
             )
+        if options.pooling:
+            raise InputError("--pooling needs a network: choose another --descriptor, or leave --pooling out.")
         if options.device == "cuda":
             raise InputError("--device cuda: RootSIFT runs on the CPU. Leave --device out.")
         from sfm.features.rootsift import RootSift
@@ -63,9 +66,5 @@ def make_descriptor(options: DescriptionOptions, max_size: int) -> Descriptor:
         weights=options.weights,
         device=options.device,
         patch_scale=options.patch_scale,
+        pooling=options.pooling,
     )
-
-
-def default_ratio(descriptor: str) -> float:
-    """Return the ratio test that suits a descriptor."""
-    return _RATIO.get(descriptor, _RATIO_OF_NETWORKS)
