@@ -76,8 +76,8 @@ class Result:
 def parse_contenders(specs: Sequence[str], device: str = "auto") -> list[Contender]:
     """Make descriptors from NAME, or NAME=FILE for other weights than the packaged ones.
 
-    `NAME+pooling` describes patches of two sizes, see `DescriptionOptions.pooling`. `LABEL:NAME=FILE` is called LABEL in
-    the results. Raises `InputError` for unknown names and unusable weights.
+    `NAME+pooling` describes patches of two sizes, see `DescriptionOptions.pooling`. `LABEL:NAME=FILE` is called
+    LABEL in the results. Raises `InputError` for unknown names and unusable weights.
     """
     from sfm.features.network_descriptor import make_network_descriptor
     from sfm.features.rootsift import RootSift

@@ -26,7 +26,7 @@ from sfm.matching.neighbours import (
     nearest_two,
     truth_of_pair,
 )
-from sfm.matching.options import MatchingOptions, ratio_test
+from sfm.matching.options import MatchingOptions
 from sfm.matching.two_view import VerifiedMatches, match_views
 from sfm.pipelines.contenders import default_descriptors, parse_contenders
 from sfm.pipelines.match import PhotoPair, read_pair
@@ -110,9 +110,7 @@ def explain_pair(
     nearest: dict[str, NearestTwo] = {}
     for descriptor in descriptors:
         views = pair.described_by(descriptor)
-        found[descriptor.name] = match_views(
-            *views, verifier, ratio_test(matching, descriptor.name), matching.guided
-        )
+        found[descriptor.name] = match_views(*views, verifier, matching)
         nearest[descriptor.name] = nearest_two(views[0].descriptors, views[1].descriptors)
     ratios = {name: one.ratio for name, one in found.items()}
     fundamentals = {name: fundamental_of(one.geometry, *pair.cameras) for name, one in found.items()}

@@ -25,7 +25,7 @@ from sfm.localization.index import (
 )
 from sfm.localization.query_camera import camera_key
 from sfm.mapping.sparse_map import SparseMap
-from sfm.matching.options import MatchingOptions, ratio_test
+from sfm.matching.options import MatchingOptions
 from sfm.options import as_recorded, from_mapping
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.progress import SILENT, Progress
@@ -53,7 +53,7 @@ def write_index(
         },
         "detection": as_recorded(detection),
         # A photograph in another light is as a pair that hardly overlaps.
-        "ratio": ratio_test(matching, descriptor.name).loosest,
+        "ratio": matching.loosest_ratio,
         "camera_keys": _camera_keys(sparse_map, photos),
     }
     index = build_index(sparse_map, descriptors, recipe)

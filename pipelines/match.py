@@ -23,7 +23,7 @@ from sfm.images.gray import GrayImage
 from sfm.images.photo_set import Photo, PhotoSet, read_photo_set
 from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.colmap_verifier import make_verifier
-from sfm.matching.options import MatchingOptions, ratio_test
+from sfm.matching.options import MatchingOptions
 from sfm.matching.two_view import DescribedView, VerifiedMatches, match_views
 from sfm.report.pictures import draw_matches
 
@@ -167,7 +167,7 @@ def match_pair(
 ) -> MatchResult:
     """Match a pair by one descriptor, verify the matches and draw them; see `match`."""
     views = pair.described_by(descriptor)
-    found = match_views(*views, verifier, ratio_test(matching, descriptor.name), matching.guided)
+    found = match_views(*views, verifier, matching)
     xy1, xy2 = (view.keypoints.xy[found.index[:, i]] for i, view in enumerate(views))
     verified = np.isin(np.arange(len(found.index)), found.geometry.inliers)
     drawn = draw_matches(load_rgb(pair.photos[0]), load_rgb(pair.photos[1]), xy1, xy2, verified)

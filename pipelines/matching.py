@@ -18,9 +18,10 @@ from sfm.files import read_tensors
 from sfm.geometry.camera import Camera
 from sfm.geometry.two_view import TwoViewGeometry, Verifier
 from sfm.mapping.database import ImageEntry, MapDatabase, PairResult, VerifiedPair, image_digest
-from sfm.matching.options import RatioTest
+from sfm.matching.options import MatchingOptions
 from sfm.matching.pairs import Pair
 from sfm.matching.two_view import MAX_LOG10_NFA, DescribedView, VerifiedMatches, match_views
+from sfm.options import as_recorded
 from sfm.pipelines.features import FeatureSet
 from sfm.progress import SILENT, Progress
 from sfm.threads import one_thread_each, usable_cores
@@ -56,8 +57,7 @@ def match_pairs(
     camera_of: Mapping[str, int],
     workspace: Workspace,
     descriptor: str,
-    ratio: RatioTest,
-    guided: bool,
+    matching: MatchingOptions,
     verifier: Verifier,
     progress: Progress = SILENT,
 ) -> PairSet:
@@ -75,10 +75,8 @@ def match_pairs(
         Where the database is; pairs made by the same recipe are reused.
     descriptor
         Name of the descriptor to match.
-    ratio
-        Ratio test.
-    guided
-        Whether to take the ratio test again along the epipolar lines of accepted pairs.
+    matching
+        How to match.
     verifier
         Who verifies the matches.
     progress
@@ -87,9 +85,7 @@ def match_pairs(
     images = {image.photo.name: image for image in features.images}
     options = {
         "descriptor": descriptor,
-        "ratio": ratio.strict,
-        "weak_ratio": ratio.weak,
-        "guided": guided,
+        **as_recorded(matching),
         "max_log10_nfa": MAX_LOG10_NFA,
         **verifier.identity,
     }
@@ -119,7 +115,7 @@ def match_pairs(
             progress.say(f"Reused: {len(pairs) - len(missing)} of {len(pairs)} verified pairs.")
         if missing:
             matcher = _PairMatcher(
-                workspace, descriptor, ratio, guided, verifier, cameras, camera_of, _half_pays(len(missing))
+                workspace, descriptor, matching, verifier, cameras, camera_of, _half_pays(len(missing))
             )
             _match_missing(missing, digests, matcher, database, progress)
         found = database.pairs()
@@ -191,14 +187,13 @@ class _PairMatcher:
         self,
         workspace: Workspace,
         descriptor: str,
-        ratio: RatioTest,
-        guided: bool,
+        matching: MatchingOptions,
         verifier: Verifier,
         cameras: Mapping[int, Camera],
         camera_of: Mapping[str, int],
         half: bool,
     ) -> None:
-        self._ratio, self._guided, self._verifier, self._half = ratio, guided, verifier, half
+        self._matching, self._verifier, self._half = matching, verifier, half
 
         @lru_cache(maxsize=_IMAGES_IN_MEMORY)
         def load(name: str) -> DescribedView:
@@ -210,7 +205,7 @@ class _PairMatcher:
 
     def __call__(self, pair: Pair) -> tuple[VerifiedPair, VerifiedMatches]:
         views = self._load(pair[0]), self._load(pair[1])
-        found = match_views(*views, self._verifier, self._ratio, self._guided, self._half)
+        found = match_views(*views, self._verifier, self._matching, self._half)
         verified = VerifiedPair(
             *pair,
             matches=len(found.index),

@@ -24,7 +24,6 @@ from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.mapping.incremental import Watch
 from sfm.mapping.sparse_map import SparseMap
-from sfm.matching.options import ratio_test
 from sfm.matching.pairs import select_pairs
 from sfm.pipelines.features import FeatureSet, extract_features
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
@@ -234,8 +233,7 @@ def _run_stages(
             cameras.camera_of,
             workspace,
             descriptor.name,
-            ratio_test(options.matching, descriptor.name),
-            options.matching.guided,
+            options.matching,
             make_verifier(options.verification, options.mapping.seed),
             progress,
         )

@@ -53,7 +53,9 @@ def make_descriptor(options: DescriptionOptions, max_size: int) -> Descriptor:
                 "--weights needs a network: choose another --descriptor, or leave --weights out."
             )
         if options.pooling:
-            raise InputError("--pooling needs a network: choose another --descriptor, or leave --pooling out.")
+            raise InputError(
+                "--pooling needs a network: choose another --descriptor, or leave --pooling out."
+            )
         if options.device == "cuda":
             raise InputError("--device cuda: RootSIFT runs on the CPU. Leave --device out.")
         from sfm.features.rootsift import RootSift

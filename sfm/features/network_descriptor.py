@@ -21,7 +21,7 @@ from sfm.features.patches import PATCH_SCALE, extract_patches
 from sfm.features.precision import precision_of
 from sfm.images.gray import GrayImage
 
-POOLED_SIZE = 1.5
+POOLED_SIZE = 2.0
 """How much wider the second patch is that pooling looks at."""
 
 # Large enough to keep the cores busy; on a CPU small enough that a layer's output stays near the cache.
@@ -93,7 +93,9 @@ class NetworkDescriptor(Descriptor):
     def cut_patches(self, image: GrayImage, keypoints: Keypoints) -> Tensor:
         """Cut the patches of `keypoints`, (N, S, 32, 32) uint8 of S sizes, on the device that describes them."""
         if self._device.type == "cpu":
-            sizes = [torch.from_numpy(extract_patches(image, keypoints, scale)) for scale in self.patch_scales]
+            sizes = [
+                torch.from_numpy(extract_patches(image, keypoints, scale)) for scale in self.patch_scales
+            ]
         else:
             sizes = [extract_patches_on(self._device, image, keypoints, scale) for scale in self.patch_scales]
         return torch.cat(sizes, dim=1)

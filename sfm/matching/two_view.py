@@ -15,7 +15,7 @@ from sfm.geometry.two_view import TwoViewGeometry, Verifier, fundamental_of
 from sfm.matching.distinct import Comparison
 from sfm.matching.guided import settle_by_geometry
 from sfm.matching.mutual import Matches
-from sfm.matching.options import WEAK_INLIERS, RatioTest
+from sfm.matching.options import WEAK_INLIERS, MatchingOptions
 
 # Pairs whose log10 number of false alarms is above this are left to chance: see `sfm.geometry.chance`.
 MAX_LOG10_NFA = -1.0
@@ -62,16 +62,15 @@ def match_views(
     view1: DescribedView,
     view2: DescribedView,
     verifier: Verifier,
-    ratio: RatioTest,
-    guided: bool,
+    options: MatchingOptions,
     half: bool = False,
 ) -> VerifiedMatches:
     """Match two views and verify the matches.
 
     Mutual nearest neighbours that pass the strict ratio test are verified. If few of them are, those that pass the
     looser test are verified too, and the geometry that is farther from chance counts. If that is beyond chance and
-    `guided`, the other mutual neighbours are looked at again along the epipolar lines (`settle_by_geometry`); those
-    that are distinct there count as verified too.
+    `options.guided`, the other mutual neighbours are looked at again along the epipolar lines (`settle_by_geometry`);
+    those that are distinct there count as verified too.
 
     Parameters
     ----------
@@ -79,20 +78,18 @@ def match_views(
         The views.
     verifier
         Who estimates the geometry.
-    ratio
-        Ratio test.
-    guided
-        Whether to look again along the lines.
+    options
+        The ratio tests, and whether to look again along the lines.
     half
         Whether descriptors are compared in half precision first, see `match_distinct`; changes only the time.
     """
-    compared = Comparison(view1.descriptors, view2.descriptors, half and not guided)
-    found = _verified(compared, ratio.strict, view1, view2, verifier)
-    if len(found.geometry.inliers) < WEAK_INLIERS and ratio.weak > ratio.strict:
-        second_try = _verified(compared, ratio.weak, view1, view2, verifier)
+    compared = Comparison(view1.descriptors, view2.descriptors, half and not options.guided)
+    found = _verified(compared, options.ratio, view1, view2, verifier)
+    if len(found.geometry.inliers) < WEAK_INLIERS and options.weak_ratio > options.ratio:
+        second_try = _verified(compared, options.weak_ratio, view1, view2, verifier)
         if second_try.log10_nfa < found.log10_nfa:
             found = second_try
-    if guided and found.beyond_chance:
+    if options.guided and found.beyond_chance:
         return _settled(found, compared.mutual, view1, view2)
     return found
 

@@ -9,13 +9,13 @@ import pytest
 from sfm.features.keypoints import Keypoints
 from sfm.files import read_metadata
 from sfm.mapping.colmap_io import read_map
-from sfm.matching.options import MatchingOptions, ratio_test
+from sfm.matching.options import MatchingOptions
 from sfm.pipelines.evaluate import evaluate
 
 from .command import files_of, succeeds
 from .conftest import DESCRIPTOR, SEED, VIEWS, assert_same_map
 
-RATIO = ratio_test(MatchingOptions(), DESCRIPTOR).strict
+RATIO = MatchingOptions().ratio
 
 
 def record(out):

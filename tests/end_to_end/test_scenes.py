@@ -48,7 +48,8 @@ def test_surveyed_scenes_with_given_intrinsics(sfm_data, described, scene, image
 
 def test_as_many_points_as_colmap_from_as_many_keypoints(sfm_data, tmp_path):
     """COLMAP makes 14,092 points of fountain-P11; its limit of 8,192 lets 12,300 keypoints an image pass."""
-    made = reconstruct(sfm_data, "fountain-P11", tmp_path / "out", "--max-keypoints", "12300", "--intrinsics")
+    options = ("--descriptor", "sift", "--max-keypoints", "12300", "--intrinsics")
+    made = reconstruct(sfm_data, "fountain-P11", tmp_path / "out", *options)
     assert made.record["points"] > 0.9 * 14_092
     assert made.against(sfm_data / "scenes" / "fountain-P11" / "ground_truth").ate_rmse < 0.005
 

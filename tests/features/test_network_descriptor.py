@@ -143,14 +143,14 @@ def test_unknown_devices_are_refused():
 
 class TestPooling(DescriptorContract):
     def make(self):
-        return make(patch_scales=(32.0, 48.0))
+        return make(patch_scales=(32.0, 64.0))
 
 
 def test_pooling_averages_what_patches_of_two_sizes_say():
     pixels = texture(300, 200)
     view = GrayImage.of(pixels), DogDetector().detect(GrayImage.of(pixels))
-    narrow, wide = (make(patch_scales=(scale,)).describe(*view) for scale in (32.0, 48.0))
-    pooled = make(patch_scales=(32.0, 48.0)).describe(*view)
+    narrow, wide = (make(patch_scales=(scale,)).describe(*view) for scale in (32.0, 64.0))
+    pooled = make(patch_scales=(32.0, 64.0)).describe(*view)
     mean = narrow + wide
     np.testing.assert_allclose(pooled, mean / np.linalg.norm(mean, axis=1, keepdims=True), atol=1e-5)
 
@@ -158,5 +158,5 @@ def test_pooling_averages_what_patches_of_two_sizes_say():
 def test_pooling_is_part_of_the_identity_and_asked_for_by_name():
     alone, pooled = (make_network_descriptor("sosnet", device="cpu", pooling=p) for p in (False, True))
     assert alone.patch_scales == (PATCH_SCALE,)
-    assert pooled.patch_scales == (PATCH_SCALE, 1.5 * PATCH_SCALE)
+    assert pooled.patch_scales == (PATCH_SCALE, 2 * PATCH_SCALE)
     assert alone.identity != pooled.identity

@@ -1,5 +1,7 @@
 """The looser ratio test of weak pairs, on descriptors whose ratios are made to measure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,11 +9,11 @@ from sfm.features.keypoints import Keypoints
 from sfm.geometry.five_point import FivePointVerifier
 from sfm.geometry.two_view import VerificationOptions
 from sfm.matching.mutual import match_mutual
-from sfm.matching.options import WEAK_INLIERS, RatioTest
+from sfm.matching.options import WEAK_INLIERS, MatchingOptions
 from sfm.matching.two_view import DescribedView, match_views
 from tests.mapping.synthetic import CAMERA, along_a_wall
 
-TEST = RatioTest(0.8, 0.85)
+OPTIONS = MatchingOptions(ratio=0.8, weak_ratio=0.85)
 SURE, UNSURE = 0.7, 0.83
 
 
@@ -69,7 +71,7 @@ def test_the_ratios_are_as_made():
 
 def test_a_weak_pair_gets_the_looser_test():
     verifier = Counting()
-    found = match_views(*views(40, 50), verifier, TEST, guided=False)
+    found = match_views(*views(40, 50), verifier, OPTIONS)
     assert verifier.given == [40, 90]
     assert found.ratio == 0.85
     assert len(found.geometry.inliers) > 80
@@ -77,14 +79,14 @@ def test_a_weak_pair_gets_the_looser_test():
 
 def test_a_strong_pair_does_not():
     verifier = Counting()
-    found = match_views(*views(WEAK_INLIERS + 20, 50), verifier, TEST, guided=False)
+    found = match_views(*views(WEAK_INLIERS + 20, 50), verifier, OPTIONS)
     assert verifier.given == [WEAK_INLIERS + 20]
     assert found.ratio == 0.8
 
 
 def test_looser_matches_that_are_wrong_are_left_out():
     verifier = Counting()
-    found = match_views(*views(40, 50, unsure_are_right=False), verifier, TEST, guided=False)
+    found = match_views(*views(40, 50, unsure_are_right=False), verifier, OPTIONS)
     assert verifier.given == [40, 90]
     assert found.ratio == 0.8
     assert len(found.index) == 40
@@ -93,11 +95,13 @@ def test_looser_matches_that_are_wrong_are_left_out():
 @pytest.mark.parametrize("weak", [0.7, 0.8])
 def test_a_test_that_is_no_looser_is_not_tried(weak):
     verifier = Counting()
-    match_views(*views(40, 50), verifier, RatioTest(0.8, weak), guided=False)
+    match_views(*views(40, 50), verifier, MatchingOptions(ratio=0.8, weak_ratio=weak))
     assert verifier.given == [40]
 
 
 def test_guided_matching_goes_on_from_the_test_that_was_passed():
-    plain, guided = (match_views(*views(40, 50), Counting(), TEST, guided=guided) for guided in (False, True))
+    plain, guided = (
+        match_views(*views(40, 50), Counting(), replace(OPTIONS, guided=guided)) for guided in (False, True)
+    )
     assert guided.ratio == plain.ratio == 0.85
     assert len(guided.geometry.inliers) >= len(plain.geometry.inliers)

@@ -14,7 +14,7 @@ from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.mapping.database import MapDatabase
-from sfm.matching.options import RatioTest
+from sfm.matching.options import MatchingOptions
 from sfm.matching.pairs import exhaustive_pairs
 from sfm.pipelines import matching
 from sfm.pipelines.features import DescribedImage, FeatureSet
@@ -59,8 +59,7 @@ class Scene:
             "camera_of": dict.fromkeys(features.names, 1),
             "workspace": self.workspace,
             "descriptor": "codes",
-            "ratio": RatioTest(0.9, 0.9),
-            "guided": False,
+            "matching": MatchingOptions(ratio=0.9),
             "verifier": make_verifier(VerificationOptions(verifier="five-point")),
             "progress": heard,
         }
@@ -105,7 +104,7 @@ def test_images_of_nothing_in_common_are_not(scene):
         scene.workspace.descriptors("codes", "stranger.jpg"),
         {"descriptors": rows / np.linalg.norm(rows, axis=1, keepdims=True)},
     )
-    result, _ = scene.match(images=[*scene.images, other], ratio=1.0)
+    result, _ = scene.match(images=[*scene.images, other], matching=MatchingOptions(ratio=1.0))
     strange = [pair for pair in result.pairs if "stranger.jpg" in (pair.name1, pair.name2)]
     assert len(strange) == 5
     assert not any(pair.accepted for pair in strange)
@@ -125,8 +124,11 @@ def test_a_second_run_matches_nothing(scene, monkeypatch):
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"ratio": 0.7}, "Pairs are matched anew: ratio 0.9 -> 0.7."),
-        ({"guided": True}, "Pairs are matched anew: guided false -> true."),
+        ({"matching": MatchingOptions(ratio=0.7)}, "Pairs are matched anew: ratio 0.9 -> 0.7."),
+        (
+            {"matching": MatchingOptions(ratio=0.9, guided=True)},
+            "Pairs are matched anew: guided false -> true.",
+        ),
         (
             {"verifier": make_verifier(VerificationOptions(verifier="five-point", max_error_px=3.0))},
             "Pairs are matched anew: max_error_px 2.0 -> 3.0.",

@@ -29,7 +29,7 @@ from sfm.images.cameras import CameraOptions, assign_cameras
 from sfm.images.photo_set import read_photo_set
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.matching.pairs import sequential_pairs
-from sfm.matching.options import RatioTest
+from sfm.matching.options import MatchingOptions
 from sfm.pipelines.features import extract_features
 from sfm.pipelines.matching import match_pairs
 from sfm.workspace import Workspace
@@ -47,7 +47,7 @@ peaks["features"] = peak_mib()
 forget_peak()
 pairs = sequential_pairs(features.names, 2)
 match_pairs(
-    pairs, features, cameras.cameras, cameras.camera_of, workspace, descriptor, RatioTest(0.8, 0.85), False,
+    pairs, features, cameras.cameras, cameras.camera_of, workspace, descriptor, MatchingOptions(),
     make_verifier(VerificationOptions()),
 )
 peaks["matching"] = peak_mib()
