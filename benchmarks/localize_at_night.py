@@ -65,7 +65,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "scene", type=Path, help="folder with images/ and ground_truth/, a COLMAP model in metres"
     )
-    parser.add_argument("-d", "--descriptor", action="append", required=True, choices=DESCRIPTORS)
+    parser.add_argument(
+        "-d",
+        "--descriptor",
+        action="append",
+        required=True,
+        choices=(*DESCRIPTORS, *(f"{name}+pooling" for name in DESCRIPTORS if name != "sift")),
+        metavar="NAME[+pooling]",
+        help="a descriptor; may be given several times",
+    )
     parser.add_argument("--work", type=Path, default=Path("localize-at-night"), help="folder for the maps")
     parser.add_argument(
         "--results", type=Path, default=RESULTS, help="folder for the JSON file and the chart"
@@ -134,7 +142,9 @@ def build(descriptor: str, scene: Path, photos: tuple[Photo, ...], work: Path) -
         if not (images / photo.name).exists():
             shutil.copy(photo.path, images / photo.name)
     out = work / f"{scene.name}-{descriptor}"
-    reconstruct(images, out, descriptor=descriptor, intrinsics=scene / "ground_truth" / "cameras.txt")
+    name, _, pooling = descriptor.partition("+")
+    intrinsics = scene / "ground_truth" / "cameras.txt"
+    reconstruct(images, out, descriptor=name, pooling=bool(pooling), intrinsics=intrinsics)
     return out
 
 

@@ -14,7 +14,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.util import find_spec
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -33,7 +32,6 @@ COMMANDS = {
     "compare": "Map the same photographs with several descriptors, side by side.",
     "match": "Match two photographs: verified matches, relative pose, a picture.",
     "localize": "Find where new photographs were taken in a finished map.",
-    "extend": "Add new photographs to a finished map.",
     "align": "Put a finished map into the frame of GPS, given positions, another map or gravity.",
     "evaluate": "Measure how far a map is from ground truth.",
     "export": "Write a map for other tools: PLY, TUM, KITTI, COLMAP, nerfstudio, hloc, GeoJSON.",
@@ -52,23 +50,23 @@ class Terminated(KeyboardInterrupt):
 
 
 class LazyGroup(click.Group):
-    """The commands of `COMMANDS` whose modules exist. Here errors become one line and an exit code."""
+    """The commands of `COMMANDS`, imported when used. Here errors become one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order a newcomer meets them."""
-        return [name for name in COMMANDS if find_spec(_module(name))]
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the module of a command and return it; None if there is no such command."""
-        if cmd_name not in self.list_commands(ctx):
+        if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(_module(cmd_name)), cmd_name)
+        command: click.Command = getattr(import_module(f"sfm.cli.{cmd_name}"), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any of them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; end with one line on stderr where it fails."""
@@ -105,10 +103,6 @@ def _terminated_by_exception() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _module(command: str) -> str:
-    return f"sfm.cli.{command}"
 
 
 def _end(ctx: click.Context, line: str, exit_code: int) -> None:
