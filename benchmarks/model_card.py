@@ -53,7 +53,8 @@ LIMITS = """
 ## Limits
 
 - Trained on few scenes, many of them seen from drones; little architecture, no indoor scenes, no real night.
-- It describes patches that are turned to their keypoint's angle, at this one width. Other detectors are untested.
+- It describes patches that are turned to their keypoint's angle, of this width; pooling adds a patch twice as wide, on
+  which it was not trained. Other detectors are untested.
 - These are the weights of one seed. How much seeds differ is in [training](../training.md#5-how-sure-the-figures-are).
 """
 DIGITS = {"correct": 0, "correct below it": 0, "correct a pair": 0, "ratio": 2, "dimensions": 1}
@@ -104,7 +105,7 @@ def card(
         "`sfm benchmark`, the same 3,000 strongest keypoints for all descriptors. None of these images was trained or "
         "chosen on."
     ]
-    shown = ["sift", *(other for other in ("triplet",) if other != name), name]
+    shown = ["sift", *dict.fromkeys(of + way for of in ("triplet", name) for way in ("", "+pooling"))]
     for kind, heading in HEADINGS.items():
         rows = [result for result in results if result["kind"] == kind]
         if rows:
