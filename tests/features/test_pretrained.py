@@ -7,7 +7,12 @@ from safetensors.numpy import save_file
 
 from sfm.errors import InputError
 from sfm.features import pretrained
+from sfm.features.detectors import DogDetector
+from sfm.features.network_descriptor import make_network_descriptor
 from sfm.features.networks import NETWORKS, HardNet, SosNet
+from sfm.images.gray import GrayImage
+
+from .pictures import texture
 
 
 @pytest.fixture
@@ -139,11 +144,12 @@ def test_every_packaged_network_describes(name):
     loaded = pretrained.load(name)
     assert type(loaded.network) is NETWORKS[name]
     assert loaded.patch_scale == 32
-    patches = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 1, 32, 32))).float()
-    with torch.no_grad():
-        rows = loaded.network(patches)
-    assert torch.isfinite(rows).all()
-    assert rows.std(dim=0).min() > 0
+    image = GrayImage.of(texture())
+    rows = make_network_descriptor(name, device="cpu").describe(image, DogDetector().detect(image))
+    assert len(rows) > 100
+    assert np.isfinite(rows).all()
+    # A dimension that says the same of every patch is saturated.
+    assert rows.std(axis=0).min() > 0.01
 
 
 def test_a_foreign_safetensors_file_is_refused(tmp_path):
