@@ -166,11 +166,11 @@ class PerspectiveCanvas:
         camera = self._view.apply(xyz)
         seen = camera[:, 2] > 0
         camera, rgb = camera[seen], rgb[seen]
-        if not len(camera):
-            return
         xy = self._project(camera)
         inside = ((xy > -10) & (xy < [width + 10, height + 10])).all(axis=1)
         camera, xy, rgb = camera[inside], xy[inside], rgb[inside]
+        if not len(camera):
+            return
         near_first = np.argsort(camera[:, 2])
         camera, xy, rgb = camera[near_first], xy[near_first], rgb[near_first]
         radius = _disc_radius(len(camera), width, height) * np.median(camera[:, 2]) / camera[:, 2]

@@ -74,6 +74,12 @@ def test_what_lies_behind_the_observer_is_not_drawn():
     assert not canvas.pixels.any()
 
 
+def test_points_beside_the_picture_are_not_drawn():
+    canvas = PerspectiveCanvas(np.zeros((90, 160, 3), np.uint8), Pose.identity(), 100.0)
+    canvas.points(np.array([[50.0, 0, 5]]), np.full((1, 3), 255, np.uint8))
+    assert not canvas.pixels.any()
+
+
 @pytest.mark.parametrize(("images", "points"), [(0, 0), (1, 0), (0, 30), (2, 1)])
 def test_hardly_any_map_is_still_a_picture(images, points):
     picture = draw_map(walk_map(images, points, names=[f"{i}.jpg" for i in range(images)]), (160, 90))
