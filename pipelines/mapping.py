@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,11 @@ class _Outcome:
     def rank(self) -> tuple[bool, int, int]:
         """Order of preference: nothing against it, most images, most points."""
         return not self.check.problems, len(self.largest.images), len(self.largest.xyz)
+
+    def stands_for(self, first: _Outcome) -> bool:
+        """Whether this map, made of fewer pairs, is no worse than the first one by what can be checked."""
+        no_problem_more = len(self.check.problems) <= len(first.check.problems)
+        return no_problem_more and len(self.largest.images) >= len(first.largest.images)
 
     def is_good(self, connected: int) -> bool:
         """Whether no other strategy needs to be tried, where `connected` images hang together."""
@@ -153,23 +159,41 @@ def build_map(
             pairs = [(pair.name1, pair.name2) for pair in pair_set.accepted]
             return check_map(largest, cameras, gps, pairs, database.verified_points, threshold_px)
 
-        for i, strategy in enumerate(strategies):
-            scratch = workspace.mapping / recipe.digest[:16] / str(i)
+        def attempt(strategy: Strategy, source: Path, scratch: str) -> _Outcome | None:
             with progress.stage("Map", len(photos)) as step:
-                models = run_mapper(workspace.database, scratch, strategy.settings, options.seed, step, watch)
+                folder = workspace.mapping / recipe.digest[:16] / scratch
+                models = run_mapper(source, folder, strategy.settings, options.seed, step, watch)
             if not models:
                 progress.say(f"Mapping {strategy.words}: no pair of images to start from.")
-                continue
+                return None
             largest = from_reconstruction(models[0])
-            outcomes.append(_Outcome(strategy, models, largest, check(largest)))
-            _tell_outcome(outcomes[-1], len(photos), progress)
-            if outcomes[-1].is_good(len(connected[0])):
-                break
-    if not outcomes:
+            outcome = _Outcome(strategy, models, largest, check(largest))
+            _tell_outcome(outcome, len(photos), progress)
+            return outcome
+
+        for i, strategy in enumerate(strategies):
+            outcome = attempt(strategy, workspace.database, str(i))
+            if outcome is not None:
+                outcomes.append(outcome)
+                if outcome.is_good(len(connected[0])):
+                    break
+        best = max(outcomes, key=lambda outcome: outcome.rank, default=None)
+        if best is not None and best.check.contradicting and options.second_map:
+            progress.say(
+                f"Mapping again without {len(best.check.contradicting)} pairs that contradict the map."
+            )
+            reduced = workspace.mapping / f"{recipe.digest[:16]}.db"
+            database.copy_without(best.check.contradicting, reduced)
+            words = f"{best.strategy.words}, without contradicting pairs"
+            again = attempt(replace(best.strategy, words=words), reduced, "again")
+            if again is not None:
+                outcomes.append(again)
+                if again.stands_for(best):
+                    best = again
+    if best is None:
         raise WorkError(
             "No map: no pair of images has enough parallax to start from. Move sideways between photographs."
         )
-    best = max(outcomes, key=lambda outcome: outcome.rank)
     # Reading a model out of COLMAP takes a while: the largest has been read already.
     maps = [best.largest, *(from_reconstruction(model) for model in best.models[1:])]
     maps = [_colored(sparse_map, model, by_name) for sparse_map, model in zip(maps, best.models, strict=True)]

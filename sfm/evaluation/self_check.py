@@ -39,9 +39,11 @@ class SelfCheck:
         Focal length in the map over that of EXIF, by camera id, for cameras whose EXIF gives one.
     gps
         Residual to the images' GPS positions; None where fewer than four have one.
-    pairs, contradicting_pairs
-        Accepted pairs whose images are both in the map; and those with less than half of their verified
-        matches within twice the threshold of the map's epipolar lines.
+    pairs
+        Number of accepted pairs whose images are both in the map.
+    contradicting
+        Those of them with less than half of their verified matches within twice the threshold of the map's
+        epipolar lines.
     contradicting_share
         Share of all verified matches that lie in contradicting pairs. Repeated structure makes some such pairs
         in good maps, of few matches each.
@@ -52,9 +54,14 @@ class SelfCheck:
     focal_ratios: dict[int, float]
     gps: GpsResidual | None
     pairs: int
-    contradicting_pairs: int
+    contradicting: tuple[tuple[str, str], ...]
     contradicting_share: float
     problems: tuple[str, ...]
+
+    @property
+    def contradicting_pairs(self) -> int:
+        """Number of pairs that contradict the map."""
+        return len(self.contradicting)
 
     def as_json(self) -> dict[str, Any]:
         """Return the findings as JSON-ready values."""
@@ -115,7 +122,7 @@ def check_map(
     total, contradicting, share = _contradictions(sparse_map, pairs, verified_points, threshold_px)
     if share > _CONTRADICTIONS:
         problems.append(
-            f"{share:.0%} of the verified matches, in {contradicting} of {total} pairs, contradict it"
+            f"{share:.0%} of the verified matches, in {len(contradicting)} of {total} pairs, contradict it"
         )
     return SelfCheck(ratios, residual, total, contradicting, share, tuple(problems))
 
@@ -145,10 +152,11 @@ def _contradictions(
     pairs: Iterable[tuple[str, str]],
     verified_points: Callable[[str, str], Points],
     threshold_px: float,
-) -> tuple[int, int, float]:
-    """Count pairs, and those that contradict the map with their share of all verified matches."""
+) -> tuple[int, tuple[tuple[str, str], ...], float]:
+    """Count pairs, and find those that contradict the map with their share of all verified matches."""
     images = {image.name: image for image in sparse_map.images.values()}
-    pairs_checked = contradicting = matches = contradicting_matches = 0
+    contradicting = []
+    pairs_checked = matches = contradicting_matches = 0
     for name1, name2 in pairs:
         if name1 in images and name2 in images:
             points = verified_points(name1, name2)
@@ -156,9 +164,9 @@ def _contradictions(
             pairs_checked += 1
             matches += len(points[0])
             if agrees < _PAIR_AGREES:
-                contradicting += 1
+                contradicting.append((name1, name2))
                 contradicting_matches += len(points[0])
-    return pairs_checked, contradicting, contradicting_matches / max(matches, 1)
+    return pairs_checked, tuple(contradicting), contradicting_matches / max(matches, 1)
 
 
 def _agreement(

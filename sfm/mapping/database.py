@@ -13,6 +13,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -202,6 +203,17 @@ class MapDatabase:
         if id1 > id2:
             index = index[:, ::-1]
         return self._positions(id1)[index[:, 0]], self._positions(id2)[index[:, 1]]
+
+    def copy_without(self, pairs: Iterable[tuple[str, str]], path: Path) -> None:
+        """Write a copy to `path` in which these pairs are not verified, for a mapper that is not to see them."""
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        _unlink(path)
+        numbers = [(_pair_id(self._ids[name1], self._ids[name2]),) for name1, name2 in pairs]
+        with closing(sqlite3.connect(path)) as copy:
+            self._rows.backup(copy)
+            with copy:
+                copy.executemany("DELETE FROM two_view_geometries WHERE pair_id = ?", numbers)
 
     def _positions(self, image_id: int) -> NDArray[np.float64]:
         columns, data = self._rows.execute(

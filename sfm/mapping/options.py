@@ -23,6 +23,11 @@ class MappingOptions:
         "held on a walk, and where the map would contradict it.",
         choices=("auto", "always", "never"),
     )
+    second_map: bool = option(
+        True,
+        "Map once more without the verified pairs that contradict the first map: what looks alike elsewhere, the "
+        "other windows of a facade, bends maps.",
+    )
     min_model_size: int = option(3, "Drop models of fewer images.", minimum=2)
     global_growth: float = option(
         1.1, "Adjust the whole map whenever it has grown by this factor, in images or points.", minimum=1.01

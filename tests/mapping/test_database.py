@@ -161,6 +161,18 @@ def test_verified_points_come_back_in_pixels(path, names):
     np.testing.assert_array_equal(back2, xy2)
 
 
+def test_a_copy_without_some_pairs_leaves_the_database_as_it_is(path, tmp_path):
+    with MapDatabase(path) as database:
+        database.prepare(entries(), CAMERAS, Keypoints())
+        database.write_pairs([result(*NAMES[:2])])
+        for _ in range(2):  # what an earlier run left is replaced
+            database.copy_without([NAMES[1::-1]], tmp_path / "scratch" / "copy.db")
+        assert len(database.verified_points(*NAMES[:2])[0]) > 0
+    with pycolmap.Database.open(tmp_path / "scratch" / "copy.db") as copy:
+        assert copy.num_images() == len(entries())
+        assert copy.num_verified_image_pairs() == 0
+
+
 def test_images_without_keypoints_and_pairs_without_matches(path):
     with MapDatabase(path) as database:
         database.prepare(entries(), CAMERAS, {name: np.empty((0, 2), np.float32) for name in NAMES})

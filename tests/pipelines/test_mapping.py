@@ -1,6 +1,7 @@
 """How a set is read, mapped, checked and explained, on maps that are known."""
 
 import json
+import sqlite3
 from dataclasses import replace
 from itertools import combinations
 
@@ -251,6 +252,69 @@ def test_a_map_that_contradicts_exif_is_replaced_by_one_that_holds_it(workspace)
     assert made.chosen == attempts[1]["chosen"] == "as a collection, intrinsics held"
     assert made.check["problems"] == []
     assert made.models[0].cameras[1].focal_px == 600
+
+
+def with_a_false_pair(workspace, matches=30):
+    """A wall whose first and last image also have matches that belong to other points, as windows do."""
+    wall = along_a_wall(WALL)
+    pairs = write_database(workspace.database, wall)
+    first, last = wall.images[1], wall.images[len(WALL)]
+    honest = verify_pair(first, last)
+    index = np.random.default_rng(0).integers(0, [len(first.xy), len(last.xy)], (matches, 2), np.int32)
+    false = replace(
+        honest,
+        pair=replace(honest.pair, matches=matches, inliers=matches, accepted=True),
+        matches=index,
+        geometry=replace(honest.geometry, inliers=np.arange(matches)),
+    )
+    with MapDatabase(workspace.database) as database:
+        database.write_pairs([false])
+    names = (first.name, last.name)
+    return [false.pair if (pair.name1, pair.name2) == names else pair for pair in pairs]
+
+
+def test_a_second_map_is_made_without_pairs_that_contradict_the_first(workspace, monkeypatch):
+    pairs = with_a_false_pair(workspace)
+    seen = []
+    really = mapping.run_mapper
+
+    def counts_pairs(database, *arguments):
+        with sqlite3.connect(database) as rows:
+            seen.append(rows.execute("SELECT COUNT(*) FROM two_view_geometries").fetchone()[0])
+        return really(database, *arguments)
+
+    monkeypatch.setattr(mapping, "run_mapper", counts_pairs)
+    made, heard = run(workspace, pairs=pairs, names=WALL)
+    accepted = sum(pair.accepted for pair in pairs)
+    assert seen == [accepted, accepted - 1]
+    assert len(made.models[0].images) == len(WALL)
+    assert made.chosen == "as a collection, intrinsics refined, without contradicting pairs"
+    assert "Mapping again without 1 pairs that contradict the map." in heard.said
+    # The check is still against all pairs.
+    assert made.check["contradicting_pairs"] == 1
+    assert made.check["pairs"] == accepted
+    assert not workspace.mapping.exists()
+
+
+def test_the_first_map_stays_where_the_second_is_none(workspace, monkeypatch):
+    pairs = with_a_false_pair(workspace)
+    really, calls = mapping.run_mapper, []
+
+    def only_once(*arguments):
+        calls.append(arguments)
+        return really(*arguments) if len(calls) == 1 else []
+
+    monkeypatch.setattr(mapping, "run_mapper", only_once)
+    made, _ = run(workspace, pairs=pairs, names=WALL)
+    assert len(calls) == 2
+    assert len(made.models[0].images) == len(WALL)
+    assert made.chosen == "as a collection, intrinsics refined"
+
+
+def test_a_second_map_can_be_done_without(workspace):
+    made, _ = run(workspace, pairs=with_a_false_pair(workspace), names=WALL, second_map=False)
+    assert made.check["contradicting_pairs"] == 1
+    assert len(record(workspace)["attempts"]) == 1
 
 
 def test_points_have_the_colours_of_the_photographs(workspace):
