@@ -35,7 +35,7 @@ class DescriptionOptions:
     pooling: bool = option(
         False,
         "Networks: describe each keypoint by patches of two sizes and average what they say (domain-size pooling). "
-        "More matches, above all in bad light; describing takes twice the time.",
+        "More matches under changes of view, fewer at night; describing takes twice the time.",
     )
     device: str = option("auto", "Where networks run.", choices=("auto", "cpu", "cuda"), affects_result=False)
 

@@ -64,15 +64,14 @@ def test_fountain_to_centimetres(sfm_data, tmp_path, described):
         assert degrees < 0.2, name
 
 
-def test_castle_as_well_as_its_map_is(sfm_data, tmp_path, described):
-    """With half of its photographs the map itself bends by decimetres: queries must not add to that."""
+def test_castle_to_decimetres(sfm_data, tmp_path, described):
+    """Windows repeat: the map of ten photographs bends by decimetres if pairs that contradict it are kept."""
     scene = "castle-P19"
     evaluation, found = every_other_found(sfm_data / "scenes" / scene, tmp_path, described(scene))
+    assert evaluation.ate_rmse < 0.10  # 0.04 measured, 0.18 with those pairs
     assert len(found) == 9
-    metres, degrees = np.array(list(found.values())).T
-    assert np.median(metres) < 1.5 * evaluation.ate_median
-    assert metres.max() < 1.5 * evaluation.ate_max
-    assert degrees.max() < max(1.5 * evaluation.rotation_max_deg, 0.25)
+    near = [name for name, (metres, degrees) in found.items() if metres < 0.10 and degrees < 0.25]
+    assert len(near) >= 8  # 9 measured
 
 
 def test_the_street_is_put_on_the_earth(sfm_data, tmp_path, described):
