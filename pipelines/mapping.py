@@ -35,6 +35,8 @@ MAPPING_VERSION = 2
 _RECORD = "mapping.json"
 # A map with a smaller share of what its view graph connects is worth another attempt.
 _ENOUGH = 0.8
+# A share of matches in pairs that contradict a map from which they can bend it.
+_BENDS = 0.01
 # Longer side of the pictures that give a map its colours while it grows.
 _COARSE_PX = 256
 
@@ -178,7 +180,7 @@ def build_map(
                 if outcome.is_good(len(connected[0])):
                     break
         best = max(outcomes, key=lambda outcome: outcome.rank, default=None)
-        if best is not None and best.check.contradicting and options.second_map:
+        if best is not None and best.check.contradicting_share > _BENDS and options.second_map:
             progress.say(
                 f"Mapping again without {len(best.check.contradicting)} pairs that contradict the map."
             )

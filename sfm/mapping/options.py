@@ -25,8 +25,8 @@ class MappingOptions:
     )
     second_map: bool = option(
         True,
-        "Map once more without the verified pairs that contradict the first map: what looks alike elsewhere, the "
-        "other windows of a facade, bends maps.",
+        "Map once more without the verified pairs that contradict the first map, where they hold more than 1% of the "
+        "matches: what looks alike elsewhere, the other windows of a facade, bends maps.",
     )
     min_model_size: int = option(3, "Drop models of fewer images.", minimum=2)
     global_growth: float = option(
