@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,56 @@ class _Outcome:
         return not self.check.problems and len(self.largest.images) >= _ENOUGH * connected
 
 
+@dataclass
+class _Attempts:
+    """Ways to map the same pairs: each is tried, checked and told; every outcome is kept."""
+
+    photos: Sequence[Photo]
+    cameras: Mapping[int, Camera]
+    pairs: Sequence[tuple[str, str]]
+    database: MapDatabase
+    scratch: Path
+    threshold_px: float
+    seed: int
+    progress: Progress
+    watch: Watch | None
+    outcomes: list[_Outcome] = field(default_factory=list)
+
+    def in_turn(self, strategies: Sequence[Strategy], connected: int) -> _Outcome | None:
+        """Try strategies until one is good, where `connected` images hang together; return the best, if any."""
+        for i, strategy in enumerate(strategies):
+            outcome = self._try(strategy, self.database.path, self.scratch / str(i))
+            if outcome is not None and outcome.is_good(connected):
+                break
+        return max(self.outcomes, key=lambda outcome: outcome.rank, default=None)
+
+    def without_contradictions(self, first: _Outcome) -> _Outcome:
+        """Map again without the pairs that contradict a map, if they can bend it; return the map that stands."""
+        contradicting = first.check.contradicting
+        if first.check.contradicting_share <= _BENDS:
+            return first
+        self.progress.say(f"Mapping again without {len(contradicting)} pairs that contradict the map.")
+        reduced = self.scratch / "reduced.db"
+        self.database.copy_without(contradicting, reduced)
+        words = f"{first.strategy.words}, without contradicting pairs"
+        again = self._try(replace(first.strategy, words=words), reduced, self.scratch / "again")
+        return again if again is not None and again.stands_for(first) else first
+
+    def _try(self, strategy: Strategy, database: Path, scratch: Path) -> _Outcome | None:
+        with self.progress.stage("Map", len(self.photos)) as step:
+            models = run_mapper(database, scratch, strategy.settings, self.seed, step, self.watch)
+        if not models:
+            self.progress.say(f"Mapping {strategy.words}: no pair of images to start from.")
+            return None
+        largest = from_reconstruction(models[0])
+        gps, verified = gps_positions(self.photos), self.database.verified_points
+        check = check_map(largest, self.cameras, gps, self.pairs, verified, self.threshold_px)
+        outcome = _Outcome(strategy, models, largest, check)
+        self.outcomes.append(outcome)
+        _tell_outcome(outcome, len(self.photos), self.progress)
+        return outcome
+
+
 def build_map(
     photos: Sequence[Photo],
     cameras: Mapping[int, Camera],
@@ -151,47 +201,22 @@ def build_map(
         )
     strategies = plan(reading, cameras, options, threshold_px)
     progress.say(_reading_told(reading, strategies[0]))
-    outcomes: list[_Outcome] = []
     by_name = {photo.name: photo for photo in photos}
-    watch = None if watch is None else _in_colors(watch, by_name)
     with MapDatabase(workspace.database) as database:
-
-        def check(largest: SparseMap) -> SelfCheck:
-            gps = gps_positions(photos)
-            pairs = [(pair.name1, pair.name2) for pair in pair_set.accepted]
-            return check_map(largest, cameras, gps, pairs, database.verified_points, threshold_px)
-
-        def attempt(strategy: Strategy, source: Path, scratch: str) -> _Outcome | None:
-            with progress.stage("Map", len(photos)) as step:
-                folder = workspace.mapping / recipe.digest[:16] / scratch
-                models = run_mapper(source, folder, strategy.settings, options.seed, step, watch)
-            if not models:
-                progress.say(f"Mapping {strategy.words}: no pair of images to start from.")
-                return None
-            largest = from_reconstruction(models[0])
-            outcome = _Outcome(strategy, models, largest, check(largest))
-            _tell_outcome(outcome, len(photos), progress)
-            return outcome
-
-        for i, strategy in enumerate(strategies):
-            outcome = attempt(strategy, workspace.database, str(i))
-            if outcome is not None:
-                outcomes.append(outcome)
-                if outcome.is_good(len(connected[0])):
-                    break
-        best = max(outcomes, key=lambda outcome: outcome.rank, default=None)
-        if best is not None and best.check.contradicting_share > _BENDS and options.second_map:
-            progress.say(
-                f"Mapping again without {len(best.check.contradicting)} pairs that contradict the map."
-            )
-            reduced = workspace.mapping / f"{recipe.digest[:16]}.db"
-            database.copy_without(best.check.contradicting, reduced)
-            words = f"{best.strategy.words}, without contradicting pairs"
-            again = attempt(replace(best.strategy, words=words), reduced, "again")
-            if again is not None:
-                outcomes.append(again)
-                if again.stands_for(best):
-                    best = again
+        attempts = _Attempts(
+            photos=photos,
+            cameras=cameras,
+            pairs=[(pair.name1, pair.name2) for pair in pair_set.accepted],
+            database=database,
+            scratch=workspace.mapping / recipe.digest[:16],
+            threshold_px=threshold_px,
+            seed=options.seed,
+            progress=progress,
+            watch=None if watch is None else _in_colors(watch, by_name),
+        )
+        best = attempts.in_turn(strategies, len(connected[0]))
+        if best is not None and options.second_map:
+            best = attempts.without_contradictions(best)
     if best is None:
         raise WorkError(
             "No map: no pair of images has enough parallax to start from. Move sideways between photographs."
@@ -211,7 +236,7 @@ def build_map(
                 "points": len(outcome.largest.xyz),
                 "problems": list(outcome.check.problems),
             }
-            for outcome in outcomes
+            for outcome in attempts.outcomes
         ],
         "check": best.check.as_json(),
         "left_out": _left_out(names, maps, connected, pair_set.accepted),

