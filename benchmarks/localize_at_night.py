@@ -189,9 +189,8 @@ def print_table(results: dict[str, Any]) -> None:
             ("near_day", "near its day"),
         ):
             cells = [
-                f"{state['levels'][str(level)][kind]:.0%}"
+                f"{state['levels'][str(level)][kind]:.0%}" if str(level) in state["levels"] else "not yet"
                 for level in LEVELS
-                if str(level) in state["levels"]
             ]
             print(f"| {name}, {told} | {state['map_ate_rmse_m']:.2f} | {' | '.join(cells)} |")
 

@@ -59,8 +59,8 @@ def test_a_patch_follows_its_keypoint_through_turn_and_zoom(scale, angle, turn, 
     middle = [199.5, 199.5]
     a = extract_patches(GrayImage.of(first), keypoints(middle, scale, angle))[0].astype(float)
     b = extract_patches(GrayImage.of(second), keypoints(middle, scale * zoom, angle + turn))[0].astype(float)
-    # Up to 3.3 grey levels where both are read from different levels of the pyramid; a wrong turn costs tens.
-    assert np.abs(a - b).mean() < 5
+    # Up to 4.9 grey levels where both are read from different levels of the pyramid; a wrong turn costs tens.
+    assert np.abs(a - b).mean() < 8
 
 
 def test_large_keypoints_are_not_aliased():
