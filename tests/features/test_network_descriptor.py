@@ -49,8 +49,9 @@ def test_a_row_does_not_depend_on_its_batch(patches, precision):
     """Else the same photographs would not give the same map: sizes are chosen by how fast they are."""
     rows = make(precision=precision, batch_size=70).describe_patches(patches)
     for size in (1, 7, 32, 64):
-        in_batches = make(precision=precision, batch_size=size).describe_patches(patches)
-        np.testing.assert_array_equal(in_batches, rows)
+        some = patches[: 3 * size]
+        in_batches = make(precision=precision, batch_size=size).describe_patches(some)
+        np.testing.assert_array_equal(in_batches, rows[: len(some)])
 
 
 @pytest.mark.parametrize("name", NETWORKS)
