@@ -33,6 +33,25 @@ class TestColmapVerifier(VerifierContract):
         assert geometry.kind == "degenerate"
         assert len(geometry.inliers) == 0
 
+    @pytest.mark.parametrize("focal_is_known", [True, False])
+    @pytest.mark.parametrize(("outliers", "asked"), [(0.3, 1), (0.65, 0)])
+    def test_colmap_is_asked_only_where_its_search_ends_early(
+        self, monkeypatch, focal_is_known, outliers, asked
+    ):
+        scene = make_scene(num_matches=150, outliers=outliers)
+        camera = replace(CAMERA, focal_is_known=focal_is_known)
+        calls = []
+        whole = pycolmap.estimate_two_view_geometry
+        monkeypatch.setattr(
+            pycolmap, "estimate_two_view_geometry", lambda *values: calls.append(1) or whole(*values)
+        )
+        geometry = self.make().verify(scene.xy1, scene.xy2, camera, camera)
+        assert len(calls) == asked
+        assert geometry.kind == ("calibrated" if focal_is_known else "uncalibrated")
+        right = scene.is_inlier[geometry.inliers]
+        assert right.sum() > 0.9 * scene.is_inlier.sum()
+        assert right.mean() > 0.7
+
 
 def test_unknown_verifier():
     with pytest.raises(InputError, match="choose one of colmap, five-point, eight-point"):

@@ -1,0 +1,51 @@
+"""The fundamental matrix among wrong matches."""
+
+import numpy as np
+import pytest
+
+from sfm.geometry.epipolar import sampson_error_sq
+from sfm.geometry.seven_point import find_fundamental
+from sfm.geometry.two_view import IdealView
+
+from .synthetic import CAMERA, make_scene, random_points
+from .verifier_contract import undistorted
+
+
+def find(xy1, xy2, seed=0):
+    return find_fundamental(IdealView.of(xy1, CAMERA), IdealView.of(xy2, CAMERA), 2.0, seed)
+
+
+@pytest.mark.parametrize("outliers", [0.0, 0.5, 0.75])
+@pytest.mark.parametrize("kind", ["general", "forward"])
+def test_finds_what_is_right(kind, outliers):
+    scene = make_scene(kind, outliers=outliers)
+    F, inliers = find(scene.xy1, scene.xy2)
+    assert np.linalg.norm(F) == pytest.approx(1)
+    assert abs(np.linalg.det(F)) < 1e-9
+    found = np.zeros(len(scene.xy1), bool)
+    found[inliers] = True
+    assert (found & scene.is_inlier).sum() > 0.9 * scene.is_inlier.sum()
+    assert (found & ~scene.is_inlier).sum() < 0.06 * len(found)
+    # In pixels freed from distortion, the first pixel's centre at (0, 0).
+    errors = sampson_error_sq(F, undistorted(scene.xy1), undistorted(scene.xy2))
+    assert np.median(np.sqrt(errors[scene.is_inlier])) < 0.6
+
+
+def test_the_same_seed_gives_the_same_matrix():
+    scene = make_scene(outliers=0.6)
+    (first, agree1), (second, agree2) = (find(scene.xy1, scene.xy2, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(agree1, agree2)
+
+
+@pytest.mark.parametrize("points", [np.zeros((20, 2)), np.linspace([0, 0], [900, 600], 20)])
+def test_points_that_determine_nothing(points):
+    F, inliers = find(points, points)
+    assert np.isfinite(F).all()
+    assert inliers.dtype == np.int64
+
+
+def test_unrelated_matches_find_few_friends():
+    rng = np.random.default_rng(0)
+    _, inliers = find(random_points(rng, 100), random_points(rng, 100))
+    assert len(inliers) < 25
