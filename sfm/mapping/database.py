@@ -134,17 +134,23 @@ class MapDatabase:
     ) -> bool:
         """Make the database hold exactly these images, keypoints and cameras.
 
-        What it holds already is kept if it is part of that, else everything is dropped, for pairs refer to keypoints by
-        index. `keypoints` gives (N, 2) positions by name, asked only for what is not held yet.
+        Images that are not wanted any more go, and their pairs with them. If one that is wanted changed, everything is
+        dropped, for pairs refer to keypoints by index. `keypoints` gives (N, 2) positions by name, asked only for what
+        is not held yet.
 
-        Returns whether what was held could be kept.
+        Returns whether what was held of the wanted images could be kept.
         """
         wanted = {entry.name: entry.digest for entry in entries}
         held = dict(self._rows.execute("SELECT name, digest FROM sfm_images"))
-        reusable = held.items() <= wanted.items() and held.keys() == self._ids.keys()
+        kept = held.keys() & wanted.keys()
+        reusable = held.keys() == self._ids.keys() and all(held[name] == wanted[name] for name in kept)
         if not reusable:
             self._start_over()
             held = {}
+        with self._rows:
+            for name in held.keys() - wanted.keys():
+                self._forget_image(name)
+            self._forget_unused_cameras()
         missing = [entry for entry in entries if entry.name not in held]
         known_cameras = {camera_id for (camera_id,) in self._rows.execute("SELECT camera_id FROM cameras")}
         with self._rows:
@@ -270,6 +276,24 @@ class MapDatabase:
         positions = _blob(xy_to_colmap(xy), "<f4")
         self._insert("keypoints", image_id=image_id, rows=len(xy), cols=2, data=positions)
         self._insert("sfm_images", name=entry.name, digest=entry.digest)
+
+    def _forget_image(self, name: str) -> None:
+        pairs = self._rows.execute("SELECT name1, name2 FROM sfm_pairs WHERE ? IN (name1, name2)", (name,))
+        for pair in pairs.fetchall():
+            self._delete(*pair)
+        self._rows.execute("DELETE FROM sfm_images WHERE name = ?", (name,))
+        for table, column in (
+            ("keypoints", "image_id"),
+            ("frame_data", "frame_id"),
+            ("frames", "frame_id"),
+            ("images", "image_id"),
+        ):
+            self._rows.execute(f"DELETE FROM {table} WHERE {column} = ?", (self._ids[name],))
+
+    def _forget_unused_cameras(self) -> None:
+        used = "SELECT camera_id FROM images"
+        self._rows.execute(f"DELETE FROM rigs WHERE rig_id NOT IN ({used})")
+        self._rows.execute(f"DELETE FROM cameras WHERE camera_id NOT IN ({used})")
 
     def _write_pair(self, result: PairResult) -> None:
         pair = result.pair

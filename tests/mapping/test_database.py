@@ -211,10 +211,35 @@ def test_added_images_leave_the_rest_alone(filled):
         assert len(database.pairs()) == 3
 
 
+@pytest.mark.parametrize("removed", NAMES)
+def test_removed_images_take_only_their_own_pairs_along(filled, removed):
+    every_camera = {name: 1 + i % 2 for i, name in enumerate(NAMES)}
+    left = [name for name in NAMES if name != removed]
+    with MapDatabase(filled) as database:
+        held = database.pairs()
+        keypoints = Keypoints()
+        assert database.prepare(entries(left, camera_of=every_camera), CAMERAS, keypoints)
+        assert keypoints.asked == []
+        assert database.pairs() == {pair: value for pair, value in held.items() if removed not in pair}
+    with pycolmap.Database.open(filled) as colmap:
+        images = {image.name: image.camera_id for image in colmap.read_all_images()}
+        assert images == {name: every_camera[name] for name in left}
+        assert {camera.camera_id for camera in colmap.read_all_cameras()} == set(images.values())
+        assert {rig.rig_id for rig in colmap.read_all_rigs()} == set(images.values())
+        assert {frame.frame_id for frame in colmap.read_all_frames()} == {
+            image.image_id for image in colmap.read_all_images()
+        }
+    assert colmap_pairs(filled) == ({tuple(sorted(NAMES[:2]))} if removed == NAMES[2] else set())
+    with MapDatabase(filled) as database:
+        assert database.prepare(entries(), CAMERAS, keypoints)
+        assert keypoints.asked == [removed]
+        database.write_pairs([result()])
+    assert colmap_pairs(filled) == {tuple(sorted(NAMES[:2]))}
+
+
 @pytest.mark.parametrize(
     "now",
     [
-        pytest.param((entries(NAMES[:2]), CAMERAS), id="an image removed"),
         pytest.param((entries(keypoints="k2"), CAMERAS), id="other keypoints"),
         pytest.param((entries(cameras={1: CAMERA, 2: CAMERA}), {1: CAMERA, 2: CAMERA}), id="another camera"),
         pytest.param((entries(camera_of=dict.fromkeys(NAMES, 1)), CAMERAS), id="one camera for all"),
