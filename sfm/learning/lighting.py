@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.images.jpeg import compress
+from sfm.rendering.night import count_photons, lamp_fall
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -49,6 +50,9 @@ def daylight(light: Floats, rng: np.random.Generator) -> Floats:
 def night(light: Floats, rng: np.random.Generator) -> Floats:
     """Take the daylight away, light some coloured lamps, and let few photons make the picture.
 
+    Lamps and photons are those of `sfm.rendering.night`. That renders one night at a chosen darkness; this draws
+    nights as unlike each other as they come, for a network to learn from.
+
     Every other night something glows that was dark by day, as windows do: there light and dark change places.
     """
     height, width = light.shape[:2]
@@ -59,17 +63,16 @@ def night(light: Floats, rng: np.random.Generator) -> Floats:
     for _ in range(int(rng.integers(3, 16))):
         centre_x, centre_y = rng.uniform(0, width), rng.uniform(0, height)
         reach = np.exp(rng.uniform(np.log(0.03), np.log(0.4))) * max(height, width)
-        glow = (1 + ((x - centre_x) ** 2 + (y - centre_y) ** 2) / reach**2) ** np.float32(-1.5)
+        fall = lamp_fall((x - centre_x) ** 2 + (y - centre_y) ** 2, reach)
         colour = rng.uniform([0.2, 0.5, 0.7], 1.0).astype(np.float32)  # B, G, R: lamps are warm
-        lamps += rng.uniform(0.2, 1.0) * glow.astype(np.float32)[..., None] * colour
+        lamps += rng.uniform(0.2, 1.0) * fall[..., None] * colour
     scene = reflectance * lamps
     if rng.random() < 0.5:
         warm = rng.uniform([0.3, 0.6, 0.8], 1.0).astype(np.float32)
         lit = shadow((height, width), rng) * np.float32(rng.uniform(0.1, 0.8))
         scene += lit[..., None] * (1 - light.mean(axis=2, keepdims=True)) ** 4 * warm
     scene /= max(float(np.percentile(scene, rng.uniform(95, 99.5))), 1e-3)
-    photons = 10 ** rng.uniform(1.5, 3.0)
-    scene = rng.poisson(np.minimum(scene, 4) * photons).astype(np.float32) / np.float32(photons)
+    scene = count_photons(scene, 10 ** rng.uniform(1.5, 3.0), rng)
     return np.clip(scene, 0, 1) ** np.float32(rng.uniform(0.4, 0.9)) * np.float32(rng.uniform(0.4, 1.0))
 
 

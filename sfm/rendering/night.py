@@ -114,13 +114,33 @@ def render_night(image: Bytes, darkness: float, rng: np.random.Generator) -> Byt
     scene = scene / np.float32(white) + np.float32(_CORE * night.lamps) * cores
     scene = _scatter(scene, night.glow)
     scene = _shaken(scene, night.blur_share * max(height, width), shake)
-    counted = rng.poisson(np.minimum(scene, 4) * night.electrons_at_white).astype(np.float32)
-    counted += np.float32(night.read_noise_electrons) * rng.standard_normal(counted.shape, np.float32)
-    exposed = np.clip(counted / np.float32(night.electrons_at_white), 0, 1)
+    scene = count_photons(scene, night.electrons_at_white, rng)
+    read_noise = np.float32(night.read_noise_electrons / night.electrons_at_white)
+    exposed = np.clip(scene + read_noise * rng.standard_normal(scene.shape, np.float32), 0, 1)
     encoded = exposed ** np.float32(1 / _GAMMA) * np.float32(255 * night.brightness)
     rgb = np.clip(encoded + 0.5, 0, 255).astype(np.uint8)
     bgr = compress(np.ascontiguousarray(rgb[..., ::-1]), night.jpeg_quality)
     return np.ascontiguousarray(bgr[..., ::-1])
+
+
+def lamp_fall(distance_sq: Floats, reach: float) -> Floats:
+    """Return what a lamp gives to the ground, as a share of what it gives right below itself.
+
+    Parameters
+    ----------
+    distance_sq : float32
+        Square of the distance from the lamp in the image, pixels squared.
+    reach
+        Height of the lamp above the ground, pixels: light falls with the cube of the way's cosine.
+    """
+    fall: Floats = (1 + distance_sq / np.float32(reach**2)) ** np.float32(-1.5)
+    return fall
+
+
+def count_photons(scene: Floats, electrons_at_white: float, rng: np.random.Generator) -> Floats:
+    """Return linear light (1 is white) as a sensor counts it that is full at four times white: Poisson noise."""
+    counted = rng.poisson(np.minimum(scene, 4) * electrons_at_white).astype(np.float32)
+    return counted / np.float32(electrons_at_white)
 
 
 @dataclass(frozen=True)
@@ -157,8 +177,7 @@ def _lamp_light(lamps: _Lamps, height: int, width: int) -> tuple[Floats, Floats]
     ):
         centre_x, centre_y = place * [width, height]
         distance_sq = (x - np.float32(centre_x)) ** 2 + (y - np.float32(centre_y)) ** 2
-        fall = (1 + distance_sq / np.float32((reach * side) ** 2)) ** np.float32(-1.5)
-        lit += fall[..., None] * (power * colour).astype(np.float32)
+        lit += lamp_fall(distance_sq, reach * side)[..., None] * (power * colour).astype(np.float32)
         core = np.exp(-distance_sq / np.float32(2 * (radius * side) ** 2))
         cores += core[..., None] * (0.5 + 0.5 * colour).astype(np.float32)
     return lit, cores
