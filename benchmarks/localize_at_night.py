@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sfm.evaluation.poses import evaluate_poses
 from sfm.evaluation.trajectory import read_trajectory
-from sfm.features.choice import DESCRIPTORS
+from sfm.features.choice import description_named
 from sfm.files import write_json
 from sfm.geometry.pose import Pose, rotation_angle_deg
 from sfm.images.decode import load_rgb
@@ -70,7 +70,6 @@ def parse() -> argparse.Namespace:
         "--descriptor",
         action="append",
         required=True,
-        choices=(*DESCRIPTORS, *(f"{name}+pooling" for name in DESCRIPTORS if name != "sift")),
         metavar="NAME[+pooling]",
         help="a descriptor; may be given several times",
     )
@@ -142,9 +141,9 @@ def build(descriptor: str, scene: Path, photos: tuple[Photo, ...], work: Path) -
         if not (images / photo.name).exists():
             shutil.copy(photo.path, images / photo.name)
     out = work / f"{scene.name}-{descriptor}"
-    name, _, pooling = descriptor.partition("+")
+    chosen = description_named(descriptor)
     intrinsics = scene / "ground_truth" / "cameras.txt"
-    reconstruct(images, out, descriptor=name, pooling=bool(pooling), intrinsics=intrinsics)
+    reconstruct(images, out, descriptor=chosen.descriptor, pooling=chosen.pooling, intrinsics=intrinsics)
     return out
 
 

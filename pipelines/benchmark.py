@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sfm.errors import InputError
+from sfm.features.choice import description_named, make_descriptor
 from sfm.features.descriptor import Descriptor
+from sfm.features.detectors import DetectionOptions
 from sfm.learning.benchmark_options import BenchmarkOptions
 from sfm.learning.image_benchmark import (
     DescribedImages,
@@ -79,23 +81,14 @@ def parse_contenders(specs: Sequence[str], device: str = "auto") -> list[Contend
     `NAME+pooling` describes patches of two sizes, see `DescriptionOptions.pooling`. `LABEL:NAME=FILE` is called
     LABEL in the results. Raises `InputError` for unknown names and unusable weights.
     """
-    from sfm.features.network_descriptor import make_network_descriptor
-    from sfm.features.rootsift import RootSift
-
     contenders = []
     for spec in specs:
         label, _, rest = spec.rpartition(":") if ":" in spec.partition("=")[0] else ("", "", spec)
         called, _, file = rest.partition("=")
-        name, _, pooling = called.partition("+")
-        if pooling not in ("", "pooling") or (pooling and name == "sift"):
-            raise InputError(f"{spec}: after the + of a network's name, only pooling is known.")
-        weights = Path(file) if file else None
-        descriptor = (
-            RootSift()
-            if name == "sift"
-            else make_network_descriptor(name, weights=weights, device=device, pooling=bool(pooling))
-        )
-        contenders.append(Contender(label or called, descriptor))
+        options = description_named(called)
+        if options.descriptor != "sift":
+            options = replace(options, weights=Path(file) if file else None, device=device)
+        contenders.append(Contender(label or called, make_descriptor(options, DetectionOptions().max_size)))
     if not contenders:
         raise InputError("Give at least one descriptor.")
     return contenders

@@ -40,6 +40,19 @@ class DescriptionOptions:
     device: str = option("auto", "Where networks run.", choices=("auto", "cpu", "cuda"), affects_result=False)
 
 
+def description_named(text: str) -> DescriptionOptions:
+    """Return the options that `NAME` or `NAME+pooling` stands for where descriptors take part side by side.
+
+    Raises `InputError` for a descriptor that is unknown.
+    """
+    name, plus, way = text.partition("+")
+    if name not in DESCRIPTORS:
+        raise InputError(f"{text}: choose a descriptor from {', '.join(DESCRIPTORS)}.")
+    if plus and (way != "pooling" or name == "sift"):
+        raise InputError(f"{text}: after the + of a network's name, only pooling is known.")
+    return DescriptionOptions(descriptor=name, pooling=bool(plus))
+
+
 def make_descriptor(options: DescriptionOptions, max_size: int) -> Descriptor:
     """Make the descriptor that `options` name, for images of at most `max_size` pixels.
 

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +7,7 @@ import pytest
 
 from sfm.errors import InputError
 from sfm.features import pretrained
-from sfm.features.choice import DESCRIPTORS, DescriptionOptions, make_descriptor
+from sfm.features.choice import DESCRIPTORS, DescriptionOptions, description_named, make_descriptor
 from sfm.features.networks import NETWORKS
 
 
@@ -53,3 +54,14 @@ def test_sift_does_not_import_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_by_names_of_a_list():
+    assert description_named("sift") == DescriptionOptions(descriptor="sift")
+    assert description_named("tfeat+pooling") == DescriptionOptions(descriptor="tfeat", pooling=True)
+
+
+@pytest.mark.parametrize("text", ["", "orb", "sosnet+", "sosnet+stretching", "sift+pooling", "+pooling"])
+def test_names_that_stand_for_nothing(text):
+    with pytest.raises(InputError, match=f"^{re.escape(text)}: "):
+        description_named(text)
