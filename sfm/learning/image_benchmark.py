@@ -74,17 +74,30 @@ class PlaneTruth(Truth):
         """Return how far a homography estimated from matches, the surest first, is from the true one.
 
         That is the mean distance of the corners of the first image, whose `size` is (width, height), after both
-        homographies; infinite if none was found. The estimate is PROSAC's (Chum and Matas, CVPR 2005), by OpenCV.
+        homographies; infinite if none was found.
         """
-        if len(xy1) < 4:
-            return float("inf")
-        cv2.setRNGSeed(0)
-        H, _ = cv2.findHomography(xy1, xy2, cv2.USAC_PROSAC, CORRECT_PX, maxIters=20_000, confidence=0.9999)
+        H, _ = estimate_homography(xy1, xy2)
         if H is None:
             return float("inf")
         right, bottom = size[0] - 0.5, size[1] - 0.5
         corners = np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
         return float(self.errors_px(corners, cv2.perspectiveTransform(corners[None], H)[0]).mean())
+
+
+def estimate_homography(xy1: Floats, xy2: Floats) -> tuple[Floats | None, NDArray[np.bool_]]:
+    """Estimate a homography from matches (M, 2), the surest first, by PROSAC (Chum and Matas, CVPR 2005) of OpenCV.
+
+    Returns
+    -------
+    The (3, 3) homography, None if none was found, and which matches (M,) agree with it within 3 px.
+    """
+    if len(xy1) < 4:
+        return None, np.zeros(len(xy1), bool)
+    cv2.setRNGSeed(0)
+    H, mask = cv2.findHomography(xy1, xy2, cv2.USAC_PROSAC, CORRECT_PX, maxIters=20_000, confidence=0.9999)
+    if H is None:
+        return None, np.zeros(len(xy1), bool)
+    return np.asarray(H, np.float64), mask.ravel().astype(bool)
 
 
 @dataclass(frozen=True)
@@ -188,6 +201,11 @@ class Matched:
         """Error of every match, (M,)."""
         return self.pair.truth.errors_px(self.xy1, self.xy2)
 
+    @property
+    def surest_first(self) -> NDArray[np.intp]:
+        """The matches in the order of their ratio."""
+        return np.argsort(self.matches.ratio, kind="stable")
+
 
 class DescribedImages:
     """Keypoints of images, the same for all descriptors, and their descriptors, each computed once.
@@ -276,10 +294,8 @@ def plane_figures(matched: Sequence[Matched]) -> PlaneFigures:
 
 def _homography_error_px(matched: Matched) -> float:
     assert isinstance(matched.pair.truth, PlaneTruth)
-    surest_first = np.argsort(matched.matches.ratio, kind="stable")
-    return matched.pair.truth.estimate_error_px(
-        matched.xy1[surest_first], matched.xy2[surest_first], matched.size
-    )
+    order = matched.surest_first
+    return matched.pair.truth.estimate_error_px(matched.xy1[order], matched.xy2[order], matched.size)
 
 
 @dataclass(frozen=True)
