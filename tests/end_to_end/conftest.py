@@ -72,17 +72,22 @@ def finished(shared, street) -> Path:
 
 
 @pytest.fixture
-def described(shared, sfm_data, tmp_path):
-    """Return a function: it gives an output folder in which the photographs of a scene are described already.
+def mapped_scene(shared, sfm_data, tmp_path):
+    """Return a function: it gives a finished map of a scene to look at or to change, with its features and pairs.
 
-    Description takes most of the time of a small map, and several tests map the same photographs.
+    Intrinsics are given where they are known. The map is made once a session: describing and matching take most of the
+    time, and several tests map the same photographs.
     """
 
     def output(scene) -> Path:
-        def describe(folder):
-            succeeds("describe", sfm_data / "scenes" / scene / "images", "-o", folder / "out", timeout=1200)
+        folder = sfm_data / "scenes" / scene
+        intrinsics = folder / "ground_truth" / "cameras.txt"
+        options = ("--intrinsics", intrinsics) if intrinsics.is_file() else ()
 
-        made = once(shared / f"described-{scene}", describe)
+        def reconstruct(made):
+            succeeds("reconstruct", folder / "images", "-o", made / "out", *options, timeout=1200)
+
+        made = once(shared / f"scene-{scene}", reconstruct)
         return Path(shutil.copytree(made / "out", tmp_path / f"{scene}-map"))
 
     return output

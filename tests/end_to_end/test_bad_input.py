@@ -14,7 +14,11 @@ from PIL import Image
 from tests.images.files import save, truncated
 
 from .command import files_of, refuses, sfm, start, succeeds
-from .conftest import DESCRIPTOR, VIEWS
+from .conftest import VIEWS
+
+
+# Which files are read does not depend on what describes their patches, and SIFT does it at once.
+SIFT = ("--descriptor", "sift")
 
 
 def record(out):
@@ -95,7 +99,7 @@ def test_bad_images_among_good_ones_are_left_out_and_named(photos, out):
     save(photos / "line\nbreak.png")
     save(photos / "dot.png", np.zeros((1, 1, 3), np.uint8))
     save(photos / "black.png", np.zeros((300, 400, 3), np.uint8))
-    done = succeeds("reconstruct", photos, "-o", out)
+    done = succeeds("reconstruct", photos, "-o", out, *SIFT)
     assert "Warning: cut.jpg is left out: the file is truncated, copy it again." in done.stderr
     assert "Warning: text.jpg is left out: it is no image" in done.stderr
     assert "Warning: empty.png is left out: the file is empty." in done.stderr
@@ -130,13 +134,14 @@ def test_files_of_every_kind_make_one_map(street, tmp_path, out):
             Image.fromarray(grey.astype(np.uint16) * 257).save(path)
         else:
             image.convert(mode).save(path, quality=95)
-    succeeds("reconstruct", photos, "-o", out, "--camera", "single")
+    options = ("--camera", "single", *SIFT)
+    succeeds("reconstruct", photos, "-o", out, *options)
     assert record(out)["registered"] == VIEWS
-    assert (out / "features" / DESCRIPTOR / "sub folder" / "ü 日本.tif.safetensors").is_file()
+    assert (out / "features" / "sift" / "sub folder" / "ü 日本.tif.safetensors").is_file()
     assert {"a.jpg.safetensors", "a.png.safetensors"} <= {
-        p.name for p in (out / "features" / DESCRIPTOR).iterdir()
+        p.name for p in (out / "features" / "sift").iterdir()
     }
-    told = succeeds("reconstruct", photos, "-o", out, "--camera", "single").stderr
+    told = succeeds("reconstruct", photos, "-o", out, *options).stderr
     assert "Reused: 36 of 36 verified pairs." in told
     assert "Reused: the map." in told
 
@@ -146,7 +151,7 @@ def test_a_hundred_megapixels(photos, out):
     """Among small ones, shrunk while it is read."""
     first = sorted(photos.iterdir())[0]
     Image.open(first).resize((11600, 8700), Image.Resampling.BICUBIC).save(photos / "huge.jpg", quality=85)
-    succeeds("reconstruct", photos, "-o", out)
+    succeeds("reconstruct", photos, "-o", out, *SIFT)
     assert record(out)["registered"] >= VIEWS
 
 
@@ -210,10 +215,10 @@ def test_a_disk_that_fills_and_is_given_room(street, finished, disk, moment):
 
 
 def test_two_processes_on_one_output(street, out):
-    first = start("reconstruct", street.images, "-o", out)
+    first = start("reconstruct", street.images, "-o", out, *SIFT)
     while first.poll() is None and not (out / "features").exists():
         pass
-    line = refuses("reconstruct", street.images, "-o", out)
+    line = refuses("reconstruct", street.images, "-o", out, *SIFT)
     assert "Another process is working in" in line
     first.communicate()
     assert first.returncode == 0
@@ -276,7 +281,7 @@ def test_intrinsics_of_another_size(street, tmp_path, out):
 def test_images_listed_in_a_file(street, tmp_path, out):
     photos = sorted(street.images.iterdir())
     (tmp_path / "list.txt").write_text("\n".join(str(path) for path in photos[:4]))
-    succeeds("reconstruct", tmp_path / "list.txt", "-o", out)
+    succeeds("reconstruct", tmp_path / "list.txt", "-o", out, *SIFT)
     assert record(out)["registered"] == 4
     (tmp_path / "wrong.txt").write_text(f"{photos[0]}\nnowhere.jpg\n")
     assert "line 2: there is no image nowhere.jpg" in refuses(
@@ -285,5 +290,5 @@ def test_images_listed_in_a_file(street, tmp_path, out):
 
 
 def test_without_a_name_the_output_is_beside(photos, tmp_path):
-    succeeds("reconstruct", photos, cwd=tmp_path)
+    succeeds("reconstruct", photos, *SIFT, cwd=tmp_path)
     assert (Path(tmp_path) / "photos-sfm" / "run.json").is_file()
