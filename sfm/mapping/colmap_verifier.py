@@ -49,35 +49,25 @@ class ColmapVerifier(Verifier):
     Cameras whose focal length is a guess are treated as uncalibrated.
 
     COLMAP draws up to 10,000 samples for each of three models, and draws them all where few matches agree. So PoseLib,
-    several times faster, looks first, for the one model that the cameras allow. Only where a good part of the matches
-    agrees with it, and COLMAP's search ends early, COLMAP chooses.
+    several times faster, looks first. Between cameras with known focal lengths its answer stands unless a good part of
+    the matches agrees, and COLMAP's search ends early. Between others, where a fundamental matrix that few matches
+    agree with is easily bent to wrong ones, it only tells which pairs are hopeless.
     """
 
     name = "colmap"
 
     def _estimate(self, xy1: Floats, xy2: Floats, camera1: Camera, camera2: Camera) -> TwoViewGeometry | None:
-        calibrated = camera1.focal_is_known and camera2.focal_is_known
-        first_look = self._five_point if calibrated else self._seven_point
-        found = first_look(xy1, xy2, camera1, camera2)
-        if found is None or len(found.inliers) < _ENDS_EARLY * len(xy1):
-            return found
+        if camera1.focal_is_known and camera2.focal_is_known:
+            five_point = FivePointVerifier(self.options, self.seed)
+            found = five_point._estimate(xy1, xy2, camera1, camera2)
+            if found is None or len(found.inliers) < _ENDS_EARLY * len(xy1):
+                return found
+        else:
+            views = IdealView.of(xy1, camera1), IdealView.of(xy2, camera2)
+            _, agreeing = find_fundamental(*views, self.options.max_error_px, self.seed)
+            if len(agreeing) < self.options.min_inliers:
+                return None
         return self._choice_of_models(xy1, xy2, camera1, camera2)
-
-    def _five_point(
-        self, xy1: Floats, xy2: Floats, camera1: Camera, camera2: Camera
-    ) -> TwoViewGeometry | None:
-        return FivePointVerifier(self.options, self.seed)._estimate(xy1, xy2, camera1, camera2)
-
-    def _seven_point(
-        self, xy1: Floats, xy2: Floats, camera1: Camera, camera2: Camera
-    ) -> TwoViewGeometry | None:
-        threshold = self.options.max_error_px
-        F, inliers = find_fundamental(
-            IdealView.of(xy1, camera1), IdealView.of(xy2, camera2), threshold, self.seed
-        )
-        if len(inliers) < self.options.min_inliers:
-            return None
-        return TwoViewGeometry("uncalibrated", inliers, None, F, None, None, threshold)
 
     def _choice_of_models(
         self, xy1: Floats, xy2: Floats, camera1: Camera, camera2: Camera

@@ -72,6 +72,15 @@ def finished(shared, street) -> Path:
 
 
 @pytest.fixture
+def described(finished, tmp_path) -> Path:
+    """An output folder in which the street's photographs are described, and nothing else is done."""
+    out = tmp_path / "out"
+    shutil.copytree(finished / "features", out / "features")
+    shutil.copy(finished / ".sfm.lock", out)
+    return out
+
+
+@pytest.fixture
 def mapped_scene(shared, sfm_data, tmp_path):
     """Return a function: it gives a finished map of a scene to look at or to change, with its features and pairs.
 

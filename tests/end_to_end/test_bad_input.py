@@ -16,7 +16,6 @@ from tests.images.files import save, truncated
 from .command import files_of, refuses, sfm, start, succeeds
 from .conftest import VIEWS
 
-
 # Which files are read does not depend on what describes their patches, and SIFT does it at once.
 SIFT = ("--descriptor", "sift")
 

@@ -19,6 +19,8 @@ from .command import succeeds
 
 pytestmark = [pytest.mark.scenes, pytest.mark.slow]
 
+# In another order than those of test_scenes.py, so that two workers do not wait for each other's map.
+
 
 def split(images: Path, folder: Path, left_out) -> tuple[Path, list[Path]]:
     """Copy photographs to map; return their folder, and the paths of those whose number `left_out` takes."""
@@ -34,7 +36,7 @@ def split(images: Path, folder: Path, left_out) -> tuple[Path, list[Path]]:
 
 
 def every_other_found(scene: Path, folder: Path, out: Path):
-    """Map every other photograph in `out`, where all were, and localise the rest: errors in metres and degrees by name."""
+    """Map every other photograph in `out`, where all are, and localise the rest: errors in metres and degrees."""
     mapped, queries = split(scene / "images", folder, lambda number: number % 2 == 1)
     intrinsics = ("--intrinsics", scene / "ground_truth" / "cameras.txt")
     succeeds("reconstruct", mapped, "-o", out, *intrinsics)

@@ -1,6 +1,7 @@
 """A run killed at any moment goes on from there, and ends in the map of a run that was let be."""
 
 import json
+import shutil
 import signal
 import sqlite3
 import time
@@ -48,8 +49,8 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_killed_and_run_again(street, finished, tmp_path, moment):
-    out = tmp_path / "out"
+def test_killed_and_run_again(street, finished, tmp_path, request, moment):
+    out = tmp_path / "out" if moment is features_begun else request.getfixturevalue("described")
     command = ("reconstruct", street.images, "-o", out, "--seed", SEED)
     process = start(*command)
     while process.poll() is None and not moment(out):
@@ -92,9 +93,8 @@ def test_killed_again_and_again(street, finished, tmp_path):
 
 def test_products_of_an_interrupted_change_are_not_taken_for_whole(street, finished, tmp_path):
     """Killed while the products of another map were written: the next run does not reuse half of them."""
-    out = tmp_path / "out"
+    out = shutil.copytree(finished, tmp_path / "out")
     command = ("reconstruct", street.images, "-o", out, "--seed", SEED)
-    succeeds(*command)
     whole = (out / "points.ply").read_bytes()
     process = start(*command, "--ratio", 0.7)
     # run.json goes before the products are written anew.
@@ -111,8 +111,8 @@ def test_products_of_an_interrupted_change_are_not_taken_for_whole(street, finis
 
 @pytest.mark.parametrize("moment", [features_begun, mapper_begun])
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_stopped_by_a_signal(street, tmp_path, moment, number, exit_code):
-    out = tmp_path / "out"
+def test_stopped_by_a_signal(street, tmp_path, request, moment, number, exit_code):
+    out = tmp_path / "out" if moment is features_begun else request.getfixturevalue("described")
     process = start("reconstruct", street.images, "-o", out, "--seed", SEED)
     while process.poll() is None and not moment(out):
         time.sleep(0.002)

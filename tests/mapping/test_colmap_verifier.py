@@ -12,7 +12,7 @@ from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions
 from sfm.mapping.colmap_io import xy_to_colmap
 from sfm.mapping.colmap_verifier import make_verifier, to_colmap_two_view
 
-from ..geometry.synthetic import CAMERA, make_scene
+from ..geometry.synthetic import CAMERA, make_scene, random_points
 from ..geometry.verifier_contract import VerifierContract, undistorted
 
 
@@ -33,24 +33,40 @@ class TestColmapVerifier(VerifierContract):
         assert geometry.kind == "degenerate"
         assert len(geometry.inliers) == 0
 
-    @pytest.mark.parametrize("focal_is_known", [True, False])
-    @pytest.mark.parametrize(("outliers", "asked"), [(0.3, 1), (0.65, 0)])
-    def test_colmap_is_asked_only_where_its_search_ends_early(
-        self, monkeypatch, focal_is_known, outliers, asked
+    @pytest.mark.parametrize(
+        ("focal_is_known", "outliers", "asked"),
+        [(True, 0.3, True), (True, 0.7, False), (False, 0.3, True), (False, 0.7, True)],
+    )
+    def test_colmap_is_asked_where_its_search_ends_early_or_nobody_else_knows(
+        self, colmap_calls, focal_is_known, outliers, asked
     ):
         scene = make_scene(num_matches=150, outliers=outliers)
         camera = replace(CAMERA, focal_is_known=focal_is_known)
-        calls = []
-        whole = pycolmap.estimate_two_view_geometry
-        monkeypatch.setattr(
-            pycolmap, "estimate_two_view_geometry", lambda *values: calls.append(1) or whole(*values)
-        )
         geometry = self.make().verify(scene.xy1, scene.xy2, camera, camera)
-        assert len(calls) == asked
+        assert bool(colmap_calls) == asked
         assert geometry.kind == ("calibrated" if focal_is_known else "uncalibrated")
         right = scene.is_inlier[geometry.inliers]
         assert right.sum() > 0.9 * scene.is_inlier.sum()
         assert right.mean() > 0.7
+
+    @pytest.mark.parametrize("focal_is_known", [True, False])
+    def test_colmap_is_not_asked_about_the_hopeless(self, colmap_calls, focal_is_known):
+        rng = np.random.default_rng(1)
+        camera = replace(CAMERA, focal_is_known=focal_is_known)
+        geometry = self.make().verify(random_points(rng, 30), random_points(rng, 30), camera, camera)
+        assert geometry.kind == "degenerate"
+        assert colmap_calls == []
+
+
+@pytest.fixture
+def colmap_calls(monkeypatch):
+    """COLMAP's two-view estimations, as many as there are entries."""
+    calls = []
+    whole = pycolmap.estimate_two_view_geometry
+    monkeypatch.setattr(
+        pycolmap, "estimate_two_view_geometry", lambda *values: calls.append(1) or whole(*values)
+    )
+    return calls
 
 
 def test_unknown_verifier():
