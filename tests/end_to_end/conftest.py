@@ -75,9 +75,14 @@ def finished(shared, street) -> Path:
 def described(finished, tmp_path) -> Path:
     """An output folder in which the street's photographs are described, and nothing else is done."""
     out = tmp_path / "out"
+    copy_described(finished, out)
+    return out
+
+
+def copy_described(finished, out):
+    """Copy the features of a finished run, and nothing else, to where another is to go on."""
     shutil.copytree(finished / "features", out / "features")
     shutil.copy(finished / ".sfm.lock", out)
-    return out
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.images.files import save, truncated
 
 from .command import files_of, refuses, sfm, start, succeeds
-from .conftest import VIEWS
+from .conftest import VIEWS, copy_described
 
 # Which files are read does not depend on what describes their patches, and SIFT does it at once.
 SIFT = ("--descriptor", "sift")
@@ -202,6 +202,8 @@ def test_a_disk_that_fills_and_is_given_room(street, finished, disk, moment):
     out = (
         disk({"features": features // 3, "database": features + 200, "map": everything - 40}[moment]) / "out"
     )
+    if moment != "features":
+        copy_described(finished, out)
     line = refuses("reconstruct", street.images, "-o", out, exit_code=1)
     assert "The disk is full" in line
     assert "finished work is kept" in line
