@@ -36,9 +36,6 @@ _CONFIGURATIONS: dict[Kind, pycolmap.TwoViewGeometryConfiguration] = {
 # Watermarks (matches that stay at the image border) and everything else COLMAP may answer relate no scene.
 _KINDS = {int(configuration): kind for kind, configuration in _CONFIGURATIONS.items()}
 
-# Share of agreeing matches from which on COLMAP finds clean samples soon.
-_ENDS_EARLY = 0.4
-
 _TO_COLMAP = np.array([[1.0, 0.0, HALF_PIXEL], [0.0, 1.0, HALF_PIXEL], [0.0, 0.0, 1.0]])
 _FROM_COLMAP = np.linalg.inv(_TO_COLMAP)
 
@@ -49,29 +46,17 @@ class ColmapVerifier(Verifier):
     Cameras whose focal length is a guess are treated as uncalibrated.
 
     COLMAP draws up to 10,000 samples for each of three models, and draws them all where few matches agree. So PoseLib,
-    several times faster, looks first. Between cameras with known focal lengths its answer stands unless a good part of
-    the matches agrees, and COLMAP's search ends early. Between others, where a fundamental matrix that few matches
-    agree with is easily bent to wrong ones, it only tells which pairs are hopeless.
+    ten times faster, first tells which pairs are hopeless. Its answer for the others is not taken: where few matches
+    agree, COLMAP's choice keeps more right ones, and maps that hang on such pairs keep more images.
     """
 
     name = "colmap"
 
     def _estimate(self, xy1: Floats, xy2: Floats, camera1: Camera, camera2: Camera) -> TwoViewGeometry | None:
-        if camera1.focal_is_known and camera2.focal_is_known:
-            five_point = FivePointVerifier(self.options, self.seed)
-            found = five_point._estimate(xy1, xy2, camera1, camera2)
-            if found is None or len(found.inliers) < _ENDS_EARLY * len(xy1):
-                return found
-        else:
-            views = IdealView.of(xy1, camera1), IdealView.of(xy2, camera2)
-            _, agreeing = find_fundamental(*views, self.options.max_error_px, self.seed)
-            if len(agreeing) < self.options.min_inliers:
-                return None
-        return self._choice_of_models(xy1, xy2, camera1, camera2)
-
-    def _choice_of_models(
-        self, xy1: Floats, xy2: Floats, camera1: Camera, camera2: Camera
-    ) -> TwoViewGeometry | None:
+        views = IdealView.of(xy1, camera1), IdealView.of(xy2, camera2)
+        _, agreeing = find_fundamental(*views, self.options.max_error_px, self.seed)
+        if len(agreeing) < self.options.min_inliers:
+            return None
         every = np.arange(len(xy1), dtype=np.uint32)
         found = pycolmap.estimate_two_view_geometry(
             camera_to_colmap(camera1),

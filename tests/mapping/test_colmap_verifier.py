@@ -33,17 +33,13 @@ class TestColmapVerifier(VerifierContract):
         assert geometry.kind == "degenerate"
         assert len(geometry.inliers) == 0
 
-    @pytest.mark.parametrize(
-        ("focal_is_known", "outliers", "asked"),
-        [(True, 0.3, True), (True, 0.7, False), (False, 0.3, True), (False, 0.7, True)],
-    )
-    def test_colmap_is_asked_where_its_search_ends_early_or_nobody_else_knows(
-        self, colmap_calls, focal_is_known, outliers, asked
-    ):
+    @pytest.mark.parametrize("outliers", [0.3, 0.7])
+    @pytest.mark.parametrize("focal_is_known", [True, False])
+    def test_colmap_is_asked_about_what_is_not_hopeless(self, colmap_calls, focal_is_known, outliers):
         scene = make_scene(num_matches=150, outliers=outliers)
         camera = replace(CAMERA, focal_is_known=focal_is_known)
         geometry = self.make().verify(scene.xy1, scene.xy2, camera, camera)
-        assert bool(colmap_calls) == asked
+        assert len(colmap_calls) == 1
         assert geometry.kind == ("calibrated" if focal_is_known else "uncalibrated")
         right = scene.is_inlier[geometry.inliers]
         assert right.sum() > 0.9 * scene.is_inlier.sum()
