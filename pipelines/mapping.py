@@ -23,6 +23,7 @@ from sfm.mapping.colors import point_colors
 from sfm.mapping.database import MapDatabase, VerifiedPair
 from sfm.mapping.incremental import Model, Watch, run_mapper, set_colors, write_models
 from sfm.mapping.options import MappingOptions
+from sfm.mapping.refinement import refine_robustly
 from sfm.mapping.sparse_map import SparseMap
 from sfm.mapping.strategy import Strategy, plan
 from sfm.options import as_recorded
@@ -31,12 +32,12 @@ from sfm.progress import SILENT, Progress
 from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view_graph
 from sfm.workspace import Recipe, Workspace, changes
 
-MAPPING_VERSION = 2
+MAPPING_VERSION = 3
 _RECORD = "mapping.json"
 # A map with a smaller share of what its view graph connects is worth another attempt.
 _ENOUGH = 0.8
-# A share of matches in pairs that contradict a map from which they can bend it.
-_BENDS = 0.01
+# A share of matches in pairs that contradict a map from which they can bend it, even by a robust loss.
+_BENDS = 0.03
 # Longer side of the pictures that give a map its colours while it grows.
 _COARSE_PX = 256
 
@@ -101,7 +102,7 @@ class _Attempts:
     database: MapDatabase
     scratch: Path
     threshold_px: float
-    seed: int
+    options: MappingOptions
     progress: Progress
     watch: Watch | None
     outcomes: list[_Outcome] = field(default_factory=list)
@@ -128,7 +129,16 @@ class _Attempts:
 
     def _try(self, strategy: Strategy, database: Path, scratch: Path) -> _Outcome | None:
         with self.progress.stage("Map", len(self.photos)) as step:
-            models = run_mapper(database, scratch, strategy.settings, self.seed, step, self.watch)
+            settings = strategy.settings
+            models = run_mapper(database, scratch, settings, self.options.seed, step, self.watch)
+            for model in models if self.options.robust else ():
+                refine_robustly(
+                    model,
+                    settings.held_cameras,
+                    settings.max_error_px,
+                    settings.min_angle_deg,
+                    settings.threads,
+                )
         if not models:
             self.progress.say(f"Mapping {strategy.words}: no pair of images to start from.")
             return None
@@ -210,7 +220,7 @@ def build_map(
             database=database,
             scratch=workspace.mapping / recipe.digest[:16],
             threshold_px=threshold_px,
-            seed=options.seed,
+            options=options,
             progress=progress,
             watch=None if watch is None else _in_colors(watch, by_name),
         )

@@ -66,6 +66,11 @@ class MapperSettings:
     global_refinements: int = MappingOptions.global_refinements
     local_refinements: int = MappingOptions.local_refinements
 
+    @property
+    def min_angle_deg(self) -> float:
+        """Smallest triangulation angle of a point; COLMAP's default, or what a walk's points ahead have."""
+        return 1.0 if self.walk else 1.5
+
 
 def run_mapper(
     database: Path,
@@ -215,14 +220,14 @@ def _options(settings: MapperSettings, seed: int) -> pycolmap.IncrementalPipelin
     options.mapper.init_max_error = error
     options.mapper.filter_max_reproj_error = error
     options.mapper.abs_pose_max_error = _POSE_ERROR * error
+    options.mapper.filter_min_tri_angle = settings.min_angle_deg
     options.triangulation.merge_max_reproj_error = error
     options.triangulation.complete_max_reproj_error = error
     if settings.walk:
         options.mapper.init_min_tri_angle = 4.0
         options.mapper.init_max_forward_motion = 1.0
         options.mapper.abs_pose_min_num_inliers = 15
-        options.mapper.filter_min_tri_angle = 1.0
-        options.triangulation.min_angle = 1.0
+        options.triangulation.min_angle = settings.min_angle_deg
     return options
 
 

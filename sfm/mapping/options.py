@@ -23,9 +23,14 @@ class MappingOptions:
         "held on a walk, and where the map would contradict it.",
         choices=("auto", "always", "never"),
     )
+    robust: bool = option(
+        True,
+        "Adjust the finished map once more with a loss that wrong matches cannot bend (Cauchy's, at the scale of the "
+        "map's own errors).",
+    )
     second_map: bool = option(
         True,
-        "Map once more without the verified pairs that contradict the first map, where they hold more than 1% of the "
+        "Map once more without the verified pairs that contradict the first map, where they hold more than 3% of the "
         "matches: what looks alike elsewhere, the other windows of a facade, bends maps.",
     )
     min_model_size: int = option(3, "Drop models of fewer images.", minimum=2)

@@ -11,6 +11,7 @@ from sfm.geometry.pose import Pose
 from sfm.geometry.two_view import TwoViewGeometry
 from sfm.mapping.database import ImageEntry, MapDatabase, PairResult, VerifiedPair
 from sfm.mapping.sparse_map import MapImage, SparseMap
+from sfm.workspace import digest_of
 
 CAMERA = Camera("SIMPLE_RADIAL", 640, 480, (500.0, 319.5, 239.5, -0.05), focal_is_known=True)
 NOISE_PX = 0.3
@@ -93,7 +94,7 @@ def write_database(path, *maps, cameras=None):
     images = [image for sparse_map in maps for image in sparse_map.images.values()]
     results = [verify_pair(a, b) for m in maps for a, b in combinations(m.images.values(), 2)]
     with MapDatabase(path) as database:
-        entries = [ImageEntry(image.name, image.camera_id, "d") for image in images]
+        entries = [ImageEntry(image.name, image.camera_id, digest_of(image.xy.tolist())) for image in images]
         database.prepare(entries, cameras, {image.name: image.xy.astype(np.float32) for image in images})
         database.write_pairs(results)
     return [result.pair for result in results]

@@ -254,7 +254,7 @@ def test_a_map_that_contradicts_exif_is_replaced_by_one_that_holds_it(workspace)
     assert made.models[0].cameras[1].focal_px == 600
 
 
-def with_a_false_pair(workspace, matches=30):
+def with_a_false_pair(workspace, matches=80):
     """A wall whose first and last image also have matches that belong to other points, as windows do."""
     wall = along_a_wall(WALL)
     pairs = write_database(workspace.database, wall)
@@ -315,6 +315,14 @@ def test_a_second_map_can_be_done_without(workspace):
     made, _ = run(workspace, pairs=with_a_false_pair(workspace), names=WALL, second_map=False)
     assert made.check["contradicting_pairs"] == 1
     assert len(record(workspace)["attempts"]) == 1
+
+
+@pytest.mark.parametrize("robust", [True, False])
+def test_a_finished_map_is_adjusted_once_more_unless_told_otherwise(workspace, monkeypatch, robust):
+    adjusted = []
+    monkeypatch.setattr(mapping, "refine_robustly", lambda model, *limits: adjusted.append(limits))
+    run(workspace, along_a_wall(WALL), robust=robust, cameras={1: replace(CAMERA, fixed=True)})
+    assert adjusted == ([({1}, 4.0, 1.5, -1)] if robust else [])
 
 
 def test_points_have_the_colours_of_the_photographs(workspace):
