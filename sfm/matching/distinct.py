@@ -8,7 +8,6 @@ again in float32. The matches are those of float32.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,23 +63,26 @@ class Comparison:
     def __init__(self, first: Rows, second: Rows, half: bool = False) -> None:
         self._first, self._second = first, second
         self._half = half and len(first) > 0 and len(second) > 0
+        # No cached_property: before Python 3.12 its lock is one for all instances, and pairs would wait for each other.
+        self._mutual: Matches | None = None
+        self._in_half: _InHalf | None = None
 
     def distinct(self, ratio: float) -> NDArray[np.int32]:
         """Return the matches that pass a ratio test, as `match_distinct` does."""
         if self._half and ratio <= _LARGEST_RATIO:
+            if self._in_half is None:
+                self._in_half = _InHalf.compared(self._first, self._second)
             found = self._in_half.distinct(ratio)
             if found is not None:
                 return found
         return self.mutual.below(ratio).index
 
-    @cached_property
+    @property
     def mutual(self) -> Matches:
         """All mutual nearest neighbours, in float32."""
-        return match_mutual(self._first, self._second)
-
-    @cached_property
-    def _in_half(self) -> _InHalf:
-        return _InHalf.compared(self._first, self._second)
+        if self._mutual is None:
+            self._mutual = match_mutual(self._first, self._second)
+        return self._mutual
 
 
 @dataclass(frozen=True)

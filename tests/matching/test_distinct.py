@@ -1,3 +1,6 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -102,3 +105,19 @@ def test_compared_once_for_several_ratios(half):
     compared = Comparison(first, second, half)
     for ratio in (0.85, 0.7, 0.95, 1.0):
         np.testing.assert_array_equal(compared.distinct(ratio), match_distinct(first, second, ratio))
+
+
+def test_pairs_do_not_wait_for_each_other(monkeypatch):
+    """In threads, as the pipeline compares them."""
+    both = threading.Barrier(2, timeout=20)
+    really = distinct.match_mutual
+
+    def together(first, second):
+        both.wait()
+        return really(first, second)
+
+    monkeypatch.setattr(distinct, "match_mutual", together)
+    rows = np.eye(8, dtype=np.float32)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: Comparison(rows, rows).distinct(0.8), range(2)))
+    assert [len(index) for index in found] == [8, 8]
