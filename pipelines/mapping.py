@@ -21,7 +21,7 @@ from sfm.images.photo_set import Photo, capture_order, gps_positions
 from sfm.mapping.colmap_io import from_reconstruction, read_map
 from sfm.mapping.colors import point_colors
 from sfm.mapping.database import MapDatabase, VerifiedPair
-from sfm.mapping.incremental import Model, Watch, run_mapper, set_colors, write_models
+from sfm.mapping.incremental import MapperSettings, Model, Watch, run_mapper, set_colors, write_models
 from sfm.mapping.options import MappingOptions
 from sfm.mapping.refinement import refine_robustly
 from sfm.mapping.sparse_map import SparseMap
@@ -131,14 +131,8 @@ class _Attempts:
         with self.progress.stage("Map", len(self.photos)) as step:
             settings = strategy.settings
             models = run_mapper(database, scratch, settings, self.options.seed, step, self.watch)
-            for model in models if self.options.robust else ():
-                refine_robustly(
-                    model,
-                    settings.held_cameras,
-                    settings.max_error_px,
-                    settings.min_angle_deg,
-                    settings.threads,
-                )
+            if self.options.robust:
+                models = [self._refined(model, settings) for model in models]
         if not models:
             self.progress.say(f"Mapping {strategy.words}: no pair of images to start from.")
             return None
@@ -149,6 +143,16 @@ class _Attempts:
         self.outcomes.append(outcome)
         _tell_outcome(outcome, len(self.photos), self.progress)
         return outcome
+
+    def _refined(self, model: Model, settings: MapperSettings) -> Model:
+        return refine_robustly(
+            model,
+            settings.held_cameras,
+            settings.max_error_px,
+            settings.min_angle_deg,
+            principal_point=self.options.principal_point,
+            threads=settings.threads,
+        )
 
 
 def build_map(

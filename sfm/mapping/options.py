@@ -28,6 +28,11 @@ class MappingOptions:
         "Adjust the finished map once more with a loss that wrong matches cannot bend (Cauchy's, at the scale of the "
         "map's own errors).",
     )
+    principal_point: bool = option(
+        True,
+        "Let that adjustment also find the principal point of a camera that took eight or more of the images and whose "
+        "intrinsics are refined; it is taken over only where the images clearly say so.",
+    )
     second_map: bool = option(
         True,
         "Map once more without the verified pairs that contradict the first map, where they hold more than 3% of the "

@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pycolmap
 import pytest
+from scipy.spatial.transform import Rotation
 
 from sfm.evaluation.poses import evaluate_poses
 from sfm.evaluation.trajectory import Trajectory
+from sfm.geometry.pose import Pose
 from sfm.mapping.colmap_io import from_reconstruction, to_reconstruction
 from sfm.mapping.refinement import refine_robustly, reprojection_errors
 
-from .synthetic import CAMERA, NOISE_PX, along_a_wall
+from .synthetic import CAMERA, NOISE_PX, along_a_wall, observe
 
 NAMES = [f"{i}.jpg" for i in range(8)]
 OFF_PX = 4.0
@@ -69,14 +71,14 @@ def test_wrong_observations_do_not_bend_the_map():
     model, truth = spoiled(0.2)
     by_least_squares(model)
     bent = error(model, truth)
-    refine_robustly(model, (), 10.0, 1.5)
+    model = refine_robustly(model, (), 10.0, 1.5)
     assert error(model, truth) < 0.5 * bent
 
 
 def test_of_right_observations_it_makes_the_same_as_least_squares():
     (squares, truth), (robust, _) = spoiled(0), spoiled(0)
     by_least_squares(squares)
-    refine_robustly(robust, (), 2.0, 1.5)
+    robust = refine_robustly(robust, (), 2.0, 1.5)
     assert error(robust, truth) < 1.2 * error(squares, truth)
     assert robust.num_points3D() > 0.98 * squares.num_points3D()
 
@@ -85,7 +87,7 @@ def test_what_is_too_far_off_is_dropped():
     model, _ = spoiled(0.2)
     before = model.compute_num_observations()
     wrong = sum(0.2 * len(image.points2D) for i, image in model.images.items() if i % 2)
-    refine_robustly(model, (), 2.0, 1.5)
+    model = refine_robustly(model, (), 2.0, 1.5)
     assert 0.8 * wrong < before - model.compute_num_observations() < 1.3 * wrong
     assert reprojection_errors(model, model.reg_image_ids()).max() <= 2.0
 
@@ -93,10 +95,63 @@ def test_what_is_too_far_off_is_dropped():
 def test_intrinsics_are_held_or_refined():
     for held, same in (([1], True), ([], False)):
         model, _ = spoiled(0)
-        refine_robustly(model, held, 2.0, 1.5)
+        model = refine_robustly(model, held, 2.0, 1.5)
         (camera,) = from_reconstruction(model).cameras.values()
         assert (camera.params == pytest.approx(CAMERA.params, abs=1e-9)) == same
         assert camera.params[0] == pytest.approx(CAMERA.params[0], rel=0.02)
+
+
+def seen_off_centre(by_px, images=8):
+    """A map whose camera's principal point is off the centre, as a mapper makes it that takes it for the centre."""
+    truth = of_points_seen_twice(around_a_heap(NAMES[:images]))
+    moved = {i: replace(image, xy=image.xy + by_px) for i, image in truth.images.items()}
+    model = to_reconstruction(replace(truth, images=moved))
+    by_least_squares(model)
+    return model, truth
+
+
+def around_a_heap(names):
+    """Images from many sides, the camera turned about its axis: what tells a principal point from a rotation."""
+    rng = np.random.default_rng(0)
+    xyz = rng.uniform(-1.4, 1.4, (1500, 3))
+    poses = []
+    for i in range(len(names)):
+        turn = Rotation.from_euler("zyx", [90 * (i % 4), 25 * i, 10 * (i % 3)], degrees=True).as_matrix()
+        poses.append(Pose(turn, np.array([0.0, 0.0, 3.2])))
+    return observe(names, poses, xyz, rng, 1)
+
+
+def principal_point(model):
+    (camera,) = model.cameras.values()
+    return camera.principal_point_x - camera.width / 2, camera.principal_point_y - camera.height / 2
+
+
+class TestPrincipalPoint:
+    def test_it_is_found_where_one_camera_took_many_images(self):
+        centred, truth = seen_off_centre((6.0, -8.0))
+        model = refine_robustly(pycolmap.Reconstruction(centred), (), 4.0, 1.5)
+        assert principal_point(model) == pytest.approx((6, -8), abs=2)
+        without = refine_robustly(centred, (), 4.0, 1.5, principal_point=False)
+        assert principal_point(without) == (0, 0)
+        assert rotation_error_deg(model, truth) < 0.3 * rotation_error_deg(without, truth)
+
+    @pytest.mark.parametrize(
+        ("by_px", "images", "held"),
+        [
+            pytest.param((0.0, 0.0), 8, (), id="it is the centre"),
+            pytest.param((6.0, -8.0), 7, (), id="too few images"),
+            pytest.param((6.0, -8.0), 8, (1,), id="intrinsics are held"),
+            pytest.param((60.0, 0.0), 8, (), id="too far to be believed"),
+        ],
+    )
+    def test_it_stays(self, by_px, images, held):
+        model, _ = seen_off_centre(by_px, images)
+        assert principal_point(refine_robustly(model, held, 4.0, 1.5)) == (0, 0)
+
+
+def rotation_error_deg(model, truth):
+    poses = from_reconstruction(model).poses
+    return evaluate_poses(poses, Trajectory(truth.poses)).rotation_median_deg
 
 
 def test_errors_are_those_that_were_made():
@@ -109,5 +164,4 @@ def test_errors_are_those_that_were_made():
 
 def test_an_empty_model_stays_empty():
     model = pycolmap.Reconstruction()
-    refine_robustly(model, (), 2.0, 1.5)
-    assert model.num_points3D() == 0
+    assert refine_robustly(model, (), 2.0, 1.5).num_points3D() == 0

@@ -317,12 +317,21 @@ def test_a_second_map_can_be_done_without(workspace):
     assert len(record(workspace)["attempts"]) == 1
 
 
-@pytest.mark.parametrize("robust", [True, False])
-def test_a_finished_map_is_adjusted_once_more_unless_told_otherwise(workspace, monkeypatch, robust):
+@pytest.mark.parametrize(("robust", "principal_point"), [(True, True), (True, False), (False, True)])
+def test_a_finished_map_is_adjusted_once_more_unless_told_otherwise(
+    workspace, monkeypatch, robust, principal_point
+):
     adjusted = []
-    monkeypatch.setattr(mapping, "refine_robustly", lambda model, *limits: adjusted.append(limits))
-    run(workspace, along_a_wall(WALL), robust=robust, cameras={1: replace(CAMERA, fixed=True)})
-    assert adjusted == ([({1}, 4.0, 1.5, -1)] if robust else [])
+
+    def listens(model, *limits, **chosen):
+        adjusted.append((limits, chosen))
+        return model
+
+    monkeypatch.setattr(mapping, "refine_robustly", listens)
+    options = {"robust": robust, "principal_point": principal_point}
+    run(workspace, along_a_wall(WALL), cameras={1: replace(CAMERA, fixed=True)}, **options)
+    told = (({1}, 4.0, 1.5), {"principal_point": principal_point, "threads": -1})
+    assert adjusted == ([told] if robust else [])
 
 
 def test_points_have_the_colours_of_the_photographs(workspace):
