@@ -12,8 +12,8 @@ from sfm.matching.nearest import two_nearest
 # A tile of float32 similarities that stays in a core's cache while it is reduced in both directions.
 _TILE_ROWS = 1024
 _TILE_COLUMNS = 1024
-# Similarities are rounded by some 1e-7, differently within a tile and at its border: so far apart may equal rows be.
-_INDISTINCT = np.float32(1e-3)
+# Similarities are rounded by up to 1e-6, differently within a tile and at its border: so far apart may equal rows be.
+_INDISTINCT = np.float32(2e-3)
 
 
 @dataclass(frozen=True)
