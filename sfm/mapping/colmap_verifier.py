@@ -45,10 +45,10 @@ class ColmapVerifier(Verifier):
 
     Cameras whose focal length is a guess are treated as uncalibrated.
 
-    Of such, COLMAP draws 10,000 samples of seven matches, and as many of four, wherever few matches agree. PoseLib draws
-    the seven ten times faster, and so tells first which pairs are hopeless. Its answer for the others is not taken: where
-    few matches agree, COLMAP's choice keeps more right ones, and maps that hang on such pairs keep more images. Known
-    focal lengths need but five matches a sample, and find what seven do not.
+    Of such, COLMAP draws 10,000 samples of seven matches, and as many of four, wherever few matches agree. PoseLib
+    draws the seven ten times faster, and so tells first which pairs are hopeless. Its answer for the others is not
+    taken: where few matches agree, COLMAP's choice keeps more right ones, and maps that hang on such pairs keep more
+    images. Known focal lengths need but five matches a sample, and find what seven do not.
     """
 
     name = "colmap"
