@@ -80,6 +80,7 @@ def refine_robustly(
     """
     images = model.reg_image_ids()
     errors = reprojection_errors(model, images[:: max(1, len(images) // _IMAGES_LOOKED_AT)])
+    errors = errors[np.isfinite(errors)]
     if len(errors) == 0:
         return model
     adjustment = _Adjustment(max(float(np.median(errors)) / _MEDIAN_LENGTH, _LEAST_SIGMA_PX), threads)
@@ -130,7 +131,7 @@ class _Adjustment:
         config = pycolmap.BundleAdjustmentConfig()
         for image_id in model.reg_image_ids():
             config.add_image(image_id)
-        for camera_id in held_cameras:
+        for camera_id in set(model.cameras) & set(held_cameras):
             config.set_constant_cam_intrinsics(camera_id)
         config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
         summary = pycolmap.create_default_bundle_adjuster(options, config, model).solve()
@@ -138,7 +139,10 @@ class _Adjustment:
 
 
 def reprojection_errors(model: Model, images: Iterable[int]) -> NDArray[np.float64]:
-    """Return how far the observations in these images are from their points' projections, (N,) pixels."""
+    """Return how far the observations in these images are from their points' projections, (N,) pixels.
+
+    Not finite for points that the camera does not see.
+    """
     errors = [np.empty(0)]
     for image_id in images:
         image = model.image(image_id)
