@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sfm.errors import InputError
 from sfm.evaluation.poses import evaluate_poses
 from sfm.evaluation.trajectory import read_trajectory
 from sfm.features.choice import description_named
@@ -77,7 +78,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--results", type=Path, default=RESULTS, help="folder for the JSON file and the chart"
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    try:
+        for name in arguments.descriptor:
+            description_named(name)
+    except InputError as error:
+        parser.error(str(error))
+    return arguments
 
 
 def read_results(path: Path, scene: str) -> dict[str, Any]:

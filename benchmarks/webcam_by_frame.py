@@ -64,8 +64,8 @@ def counted(matched: Matched) -> tuple[int, int, int]:
     order = matched.surest_first
     xy1, xy2 = matched.xy1[order], matched.xy2[order]
     correct = matched.errors_px[order] <= CORRECT_PX
-    _, verified = estimate_homography(xy1, xy2)
-    right = matched.pair.truth.estimate_error_px(xy1, xy2, matched.size) <= CORRECT_PX
+    H, verified = estimate_homography(xy1, xy2)
+    right = matched.pair.truth.corner_error_px(H, matched.size) <= CORRECT_PX
     return int(correct.sum()), int((correct & verified).sum()), int(right)
 
 

@@ -14,7 +14,7 @@ from sfm.geometry.camera import Camera
 from sfm.geometry.epipolar import essential_from_pose, fundamental_from_essential
 from sfm.geometry.homography import find_rotation
 from sfm.geometry.pose import Pose
-from sfm.geometry.ransac import CONFIDENCE, MAX_ITERATIONS
+from sfm.geometry.ransac import poselib_options
 from sfm.geometry.two_view import IdealView, TwoViewGeometry, Verifier
 
 Floats = NDArray[np.float64]
@@ -39,14 +39,7 @@ class FivePointVerifier(Verifier):
             view2.xy,
             _ideal_camera(camera1),
             _ideal_camera(camera2),
-            {
-                "max_epipolar_error": threshold,
-                "max_iterations": MAX_ITERATIONS,
-                "min_iterations": 100,
-                "success_prob": CONFIDENCE,
-                "seed": self.seed,
-            },
-            {"loss_type": "CAUCHY", "loss_scale": threshold / 2},
+            *poselib_options(threshold, self.seed),
         )
         inliers = np.flatnonzero(np.asarray(info["inliers"], bool))
         if len(inliers) < self.options.min_inliers or not np.isfinite(estimate.t).all():

@@ -40,6 +40,18 @@ class Estimator(Protocol):
         """Return squared errors (..., M) of (..., 3, 3) models."""
 
 
+def poselib_options(threshold_px: float, seed: int) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the options of PoseLib's RANSAC with the limits of this one, and those of its refinement."""
+    sampling: dict[str, object] = {
+        "max_epipolar_error": threshold_px,
+        "max_iterations": MAX_ITERATIONS,
+        "min_iterations": 100,
+        "success_prob": CONFIDENCE,
+        "seed": seed,
+    }
+    return sampling, {"loss_type": "CAUCHY", "loss_scale": threshold_px / 2}
+
+
 @dataclass(frozen=True)
 class RansacResult:
     """The best model found.

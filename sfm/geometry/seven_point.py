@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm.geometry.ransac import CONFIDENCE, MAX_ITERATIONS
+from sfm.geometry.ransac import poselib_options
 from sfm.geometry.two_view import IdealView
 
 Floats = NDArray[np.float64]
@@ -39,18 +39,7 @@ def find_fundamental(
     """
     import poselib
 
-    found, info = poselib.estimate_fundamental(
-        view1.xy,
-        view2.xy,
-        {
-            "max_epipolar_error": threshold_px,
-            "max_iterations": MAX_ITERATIONS,
-            "min_iterations": 100,
-            "success_prob": CONFIDENCE,
-            "seed": seed,
-        },
-        {"loss_type": "CAUCHY", "loss_scale": threshold_px / 2},
-    )
+    found, info = poselib.estimate_fundamental(view1.xy, view2.xy, *poselib_options(threshold_px, seed))
     F = np.linalg.inv(view2.to_pixels).T @ found @ np.linalg.inv(view1.to_pixels)
     if not np.isfinite(F).all():
         return np.zeros((3, 3)), np.empty(0, np.int64)

@@ -76,7 +76,10 @@ class PlaneTruth(Truth):
         That is the mean distance of the corners of the first image, whose `size` is (width, height), after both
         homographies; infinite if none was found.
         """
-        H, _ = estimate_homography(xy1, xy2)
+        return self.corner_error_px(estimate_homography(xy1, xy2)[0], size)
+
+    def corner_error_px(self, H: Floats | None, size: tuple[int, int]) -> float:
+        """Return how far a homography moves the corners of the first image from the true one, as above."""
         if H is None:
             return float("inf")
         right, bottom = size[0] - 0.5, size[1] - 0.5

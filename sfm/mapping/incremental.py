@@ -220,14 +220,13 @@ def _options(settings: MapperSettings, seed: int) -> pycolmap.IncrementalPipelin
     options.mapper.init_max_error = error
     options.mapper.filter_max_reproj_error = error
     options.mapper.abs_pose_max_error = _POSE_ERROR * error
-    options.mapper.filter_min_tri_angle = settings.min_angle_deg
+    options.mapper.filter_min_tri_angle = options.triangulation.min_angle = settings.min_angle_deg
     options.triangulation.merge_max_reproj_error = error
     options.triangulation.complete_max_reproj_error = error
     if settings.walk:
         options.mapper.init_min_tri_angle = 4.0
         options.mapper.init_max_forward_motion = 1.0
         options.mapper.abs_pose_min_num_inliers = 15
-        options.triangulation.min_angle = settings.min_angle_deg
     return options
 
 

@@ -16,14 +16,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sfm.mapping.colmap import pycolmap
-
-Model: TypeAlias = pycolmap.Reconstruction
+from sfm.mapping.incremental import Model
 
 # With this many standard deviations Cauchy's loss is 95% as efficient as least squares on Gaussian errors.
 _CAUCHY_SCALE = 2.385
@@ -35,7 +33,6 @@ _LEAST_SIGMA_PX = 0.01
 _IMAGES_LOOKED_AT = 50
 # Ten times as strict moves cameras by less than a tenth of a millimetre in castle-P19, and takes a quarter longer.
 _FUNCTION_TOLERANCE = 1e-5
-
 
 # A principal point is looked for where one camera took as many images,
 _IMAGES_OF_A_CAMERA = 8
