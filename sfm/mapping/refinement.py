@@ -5,7 +5,9 @@ that is right within a fifth. What repeats, the windows of a facade, gives many 
 other.
 
 COLMAP leaves the principal point at the centre of the image. Where one camera took many images, they tell it, and it
-turns every camera of a map and bends its path.
+turns every camera of a map and bends its path. Where a camera took few images, as a tourist's does, its
+distortion follows the errors of a map instead, and takes the focal length along: the simplest camera that explains what
+is seen is the better guess.
 
 B. Triggs, P. McLauchlan, R. Hartley and A. Fitzgibbon, "Bundle Adjustment - A Modern Synthesis", 1999; P. Holland and
 R. Welsch, "Robust regression using iteratively reweighted least-squares", 1977, for the scale of Cauchy's loss.
@@ -13,8 +15,7 @@ R. Welsch, "Robust regression using iteratively reweighted least-squares", 1977,
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,12 +35,20 @@ _IMAGES_LOOKED_AT = 50
 # Ten times as strict moves cameras by less than a tenth of a millimetre in castle-P19, and takes a quarter longer.
 _FUNCTION_TOLERANCE = 1e-5
 
-# A principal point is looked for where one camera took as many images,
+# A principal point is looked for where one camera took as many images, distortion is doubted where it took fewer.
+# Either is taken over if it explains the errors better by so much (chi-squared; of two parameters chance gives 14 once
+# in a thousand times, what is wrong with a map gives tens),
 _IMAGES_OF_A_CAMERA = 8
-# taken over if that explains the errors better by so much (chi-squared, of two parameters; chance gives 14 once in a
-# thousand times, what is wrong with a map gives tens), and believed so near the centre, as a share of the longer side.
 _SIGNIFICANT = 200.0
+# and a principal point is believed so near the centre, as a share of the longer side.
 _OFF_CENTRE = 0.03
+# Camera models less their distortion.
+_UNDISTORTED = {
+    "SIMPLE_RADIAL": "SIMPLE_PINHOLE",
+    "RADIAL": "SIMPLE_PINHOLE",
+    "OPENCV": "PINHOLE",
+    "FULL_OPENCV": "PINHOLE",
+}
 
 
 def refine_robustly(
@@ -53,6 +62,7 @@ def refine_robustly(
 ) -> Model:
     """Adjust poses, points and intrinsics of a model once more, by Cauchy's loss at the scale of its own errors.
 
+    The distortion of cameras that took few of the images is set to zero where their errors do not speak against it.
     Then observations that are further off than `max_error_px` are dropped, and points that are left with fewer than
     two, or with a triangulation angle below `min_angle_deg`.
 
@@ -81,26 +91,77 @@ def refine_robustly(
     if len(errors) == 0:
         return model
     adjustment = _Adjustment(max(float(np.median(errors)) / _MEDIAN_LENGTH, _LEAST_SIGMA_PX), threads)
-    cost = adjustment.solve(model, held_cameras)
-    if principal_point:
-        model = _with_principal_points(model, held_cameras, adjustment, cost)
-    pycolmap.ObservationManager(model).filter_all_points3D(max_error_px, min_angle_deg)
-    model.update_point_3d_errors()
-    return model
+    images_of = _images_of_cameras(model)
+    refined = images_of.keys() - set(held_cameras)
+    busy = {i for i in refined if len(images_of[i]) >= _IMAGES_OF_A_CAMERA}
+    adjusted = adjustment.of(model, held_cameras)
+    adjusted = _without_distortion(
+        adjusted, {i: images_of[i] for i in refined - busy}, held_cameras, adjustment
+    )
+    if principal_point and busy:
+        adjusted = _with_principal_points(adjusted, busy, adjustment)
+    pycolmap.ObservationManager(adjusted.model).filter_all_points3D(max_error_px, min_angle_deg)
+    adjusted.model.update_point_3d_errors()
+    return adjusted.model
 
 
-def _with_principal_points(
-    model: Model, held_cameras: Collection[int], adjustment: _Adjustment, cost: float
-) -> Model:
-    """Return the model adjusted with the principal points of its busy cameras, where the images clearly say so."""
-    images_of = Counter(model.image(image_id).camera_id for image_id in model.reg_image_ids())
-    busy = {i for i, count in images_of.items() if count >= _IMAGES_OF_A_CAMERA and i not in held_cameras}
-    if not busy:
-        return model
-    refined = pycolmap.Reconstruction(model)
-    gain = cost - adjustment.solve(refined, images_of.keys() - busy, principal_point=True)
-    clear = 2 * gain / adjustment.sigma_px**2 > _SIGNIFICANT
-    return refined if clear and all(_near_centre(refined.camera(i)) for i in busy) else model
+def _images_of_cameras(model: Model) -> dict[int, list[int]]:
+    images: dict[int, list[int]] = {}
+    for image_id in model.reg_image_ids():
+        images.setdefault(model.image(image_id).camera_id, []).append(image_id)
+    return images
+
+
+def _without_distortion(
+    adjusted: _Adjusted,
+    images_of: Mapping[int, Sequence[int]],
+    held_cameras: Collection[int],
+    adjustment: _Adjustment,
+) -> _Adjusted:
+    """Return a model adjusted without the distortion of given cameras, but of those whose images clearly show it."""
+    model = adjusted.model
+    doubted = {i: images for i, images in images_of.items() if model.camera(i).model.name in _UNDISTORTED}
+    if not doubted:
+        return adjusted
+    straight = _adjusted_straight(model, doubted, held_cameras, adjustment)
+    distorted = {
+        i
+        for i, images in doubted.items()
+        if adjustment.chi_squared(straight.model, images) - adjustment.chi_squared(model, images)
+        > _SIGNIFICANT
+    }
+    if not distorted:
+        return straight
+    return _adjusted_straight(model, doubted.keys() - distorted, held_cameras, adjustment)
+
+
+def _adjusted_straight(
+    model: Model, cameras: Iterable[int], held_cameras: Collection[int], adjustment: _Adjustment
+) -> _Adjusted:
+    """Return a copy of a model, adjusted with some of its cameras free of distortion."""
+    straight = pycolmap.Reconstruction(model)
+    distorted = {i: model.camera(i) for i in cameras}
+    for i in distorted:
+        camera = straight.camera(i)
+        undistorted = np.delete(camera.params, camera.extra_params_idxs())
+        camera.model = pycolmap.CameraModelId.__members__[_UNDISTORTED[camera.model.name]]
+        camera.params = undistorted
+    adjusted = adjustment.of(straight, held_cameras)
+    for i, before in distorted.items():
+        camera = straight.camera(i)
+        # In these models, the distortion comes last.
+        params = np.pad(camera.params, (0, len(before.params) - len(camera.params)))
+        camera.model = before.model
+        camera.params = params
+    return adjusted
+
+
+def _with_principal_points(adjusted: _Adjusted, busy: Collection[int], adjustment: _Adjustment) -> _Adjusted:
+    """Return a model adjusted with the principal points of busy cameras, where the images clearly say so."""
+    model = pycolmap.Reconstruction(adjusted.model)
+    refined = adjustment.of(model, set(model.cameras) - set(busy), principal_point=True)
+    clear = 2 * (adjusted.cost - refined.cost) / adjustment.sigma_px**2 > _SIGNIFICANT
+    return refined if clear and all(_near_centre(model.camera(i)) for i in busy) else adjusted
 
 
 def _near_centre(camera: pycolmap.Camera) -> bool:
@@ -110,14 +171,22 @@ def _near_centre(camera: pycolmap.Camera) -> bool:
 
 
 @dataclass(frozen=True)
+class _Adjusted:
+    """A model after bundle adjustment, and the cost that is left, in pixels squared."""
+
+    model: Model
+    cost: float
+
+
+@dataclass(frozen=True)
 class _Adjustment:
     """Bundle adjustment by Cauchy's loss, for errors whose coordinates deviate by `sigma_px`."""
 
     sigma_px: float
     threads: int
 
-    def solve(self, model: Model, held_cameras: Collection[int], *, principal_point: bool = False) -> float:
-        """Adjust a model where it is, and return the cost that is left, in pixels squared."""
+    def of(self, model: Model, held_cameras: Collection[int], *, principal_point: bool = False) -> _Adjusted:
+        """Adjust a model where it is."""
         options = pycolmap.BundleAdjustmentOptions()
         options.print_summary = False
         options.refine_principal_point = principal_point
@@ -132,7 +201,12 @@ class _Adjustment:
             config.set_constant_cam_intrinsics(camera_id)
         config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
         summary = pycolmap.create_default_bundle_adjuster(options, config, model).solve()
-        return float(summary.ceres_summary.final_cost)
+        return _Adjusted(model, float(summary.ceres_summary.final_cost))
+
+    def chi_squared(self, model: Model, images: Iterable[int]) -> float:
+        """Return the cost of the observations in some images, in units of their variance."""
+        errors = reprojection_errors(model, images) / (_CAUCHY_SCALE * self.sigma_px)
+        return _CAUCHY_SCALE**2 * float(np.log1p(errors[np.isfinite(errors)] ** 2).sum())
 
 
 def reprojection_errors(model: Model, images: Iterable[int]) -> NDArray[np.float64]:

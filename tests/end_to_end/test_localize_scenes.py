@@ -16,6 +16,7 @@ from sfm.mapping.colmap_io import read_map
 from sfm.pipelines.localize import Localizer
 
 from .command import succeeds
+from .conftest import MAPPED_WITH
 
 pytestmark = [pytest.mark.scenes, pytest.mark.slow]
 
@@ -80,7 +81,7 @@ def test_the_street_is_put_on_the_earth(sfm_data, tmp_path, mapped_scene):
     images = sfm_data / "scenes" / "lund" / "images"
     mapped, queries = split(images, tmp_path, lambda number: number % 5 == 4)
     out = mapped_scene("lund")
-    succeeds("reconstruct", mapped, "-o", out)
+    succeeds("reconstruct", mapped, "-o", out, *MAPPED_WITH["lund"])
     answer = json.loads(succeeds("align", out, "--json").stdout)
     assert answer["rms"] < 6
     assert answer["frame"]["orientation_known"]

@@ -17,7 +17,7 @@ CAMERA = Camera("SIMPLE_RADIAL", 640, 480, (500.0, 319.5, 239.5, -0.05), focal_i
 NOISE_PX = 0.3
 
 
-def along_a_wall(names, points=250, seed=0, camera_id=1):
+def along_a_wall(names, points=250, seed=0, camera_id=1, camera=CAMERA):
     """Images taken side by side, looking at points before them."""
     rng = np.random.default_rng(seed)
     xyz = rng.uniform([-4, -2, 5], [4 + 0.8 * len(names), 2, 9], (points, 3))
@@ -25,7 +25,7 @@ def along_a_wall(names, points=250, seed=0, camera_id=1):
         _looking(0.8 * i, 0.1 * np.sin(i), 0.2 * np.cos(2 * i), 0.05 * np.sin(3 * i))
         for i in range(len(names))
     ]
-    return observe(names, poses, xyz, rng, camera_id)
+    return observe(names, poses, xyz, rng, camera_id, camera=camera)
 
 
 def along_a_street(names, points=1500, seed=0, camera_id=1):
@@ -45,17 +45,17 @@ def _looking(x, y, z, yaw):
     return Pose(R, -R @ np.array([x, y, z]))
 
 
-def observe(names, poses, xyz, rng, camera_id, farthest=np.inf):
+def observe(names, poses, xyz, rng, camera_id, farthest=np.inf, camera=CAMERA):
     """A map whose images see the points before them within their borders, with a little noise."""
     images = {}
     ids = np.arange(1, len(xyz) + 1)
     for i, (name, pose) in enumerate(zip(names, poses, strict=True), 1):
-        xy = CAMERA.project(pose.apply(xyz)) + rng.normal(0, NOISE_PX, (len(xyz), 2))
+        xy = camera.project(pose.apply(xyz)) + rng.normal(0, NOISE_PX, (len(xyz), 2))
         depth = pose.apply(xyz)[:, 2]
         seen = (xy > 0).all(axis=1) & (xy < [640, 480]).all(axis=1) & (depth > 0.5) & (depth < farthest)
         images[i] = MapImage(name, camera_id, pose, xy[seen], ids[seen])
     return SparseMap(
-        {camera_id: CAMERA},
+        {camera_id: camera},
         images,
         ids,
         xyz,

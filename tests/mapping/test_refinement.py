@@ -166,3 +166,58 @@ def test_errors_are_those_that_were_made():
 def test_an_empty_model_stays_empty():
     model = pycolmap.Reconstruction()
     assert refine_robustly(model, (), 2.0, 1.5).num_points3D() == 0
+
+
+def of_many_cameras(*distortions, model="SIMPLE_RADIAL"):
+    """A map of a wall, each image by a camera of its own, as a mapper makes it that knows nothing of distortion."""
+    cameras = {
+        i: replace(CAMERA, model=model, params=params_of(model, k)) for i, k in enumerate(distortions, 1)
+    }
+    by_camera = {
+        k: along_a_wall(NAMES[: len(distortions)], points=800, camera=camera)
+        for k, camera in zip(distortions, cameras.values(), strict=True)
+    }
+    images = {i: replace(by_camera[k].images[i], camera_id=i) for i, k in enumerate(distortions, 1)}
+    truth = of_points_seen_twice(replace(by_camera[distortions[0]], cameras=cameras, images=images))
+    unknown = {i: replace(camera, params=params_of(model, 0.0)) for i, camera in cameras.items()}
+    made = to_reconstruction(replace(truth, cameras=unknown))
+    by_least_squares(made)
+    return made, truth
+
+
+def params_of(model, k):
+    f, cx, cy, _ = CAMERA.params
+    return {"SIMPLE_RADIAL": (f, cx, cy, k), "OPENCV": (f, f, cx, cy, k, 0.0, 0.0, 0.0)}[model]
+
+
+def distortion(model):
+    return {i: camera.params[camera.extra_params_idxs()[0]] for i, camera in sorted(model.cameras.items())}
+
+
+class TestDistortionOfCamerasOfFewImages:
+    @pytest.mark.parametrize("kind", ["SIMPLE_RADIAL", "OPENCV"])
+    def test_it_is_zero_where_nothing_shows_it(self, kind):
+        made, truth = of_many_cameras(*[0.0] * 6, model=kind)
+        assert all(k != 0 for k in distortion(made).values())
+        straight = refine_robustly(pycolmap.Reconstruction(made), (), 4.0, 1.5)
+        assert set(distortion(straight).values()) == {0.0}
+        assert {camera.model.name for camera in straight.cameras.values()} == {kind}
+        assert error(straight, truth) < 1.1 * error(made, truth)
+
+    def test_it_is_kept_where_the_images_show_it(self):
+        made, _ = of_many_cameras(0.0, 0.0, -0.08, 0.0, 0.0, 0.0)
+        refined = refine_robustly(made, (), 4.0, 1.5)
+        found = distortion(refined)
+        assert found.pop(3) == pytest.approx(-0.08, abs=0.02)
+        assert set(found.values()) == {0.0}
+
+    def test_it_is_kept_where_intrinsics_are_held(self):
+        made, _ = of_many_cameras(*[0.0] * 6)
+        before = distortion(made)
+        after = distortion(refine_robustly(made, (2, 99), 4.0, 1.5))
+        assert after.pop(2) == before[2]
+        assert set(after.values()) == {0.0}
+
+    def test_a_camera_of_many_images_keeps_its_own(self):
+        model, _ = spoiled(0)
+        assert distortion(refine_robustly(model, (), 2.0, 1.5))[1] == pytest.approx(-0.05, abs=0.02)
