@@ -1,4 +1,4 @@
-"""A photograph taken by day as it might look in the dusk and at night, on one scale of darkness.
+"""A photograph taken by day as it might look at night: at a chosen darkness, or drawn for training.
 
 What makes night photographs hard is simulated in the order in which it happens: daylight goes and a few coloured
 lamps stay; their light is scattered in the lens; the camera moves during the longer exposure; few photons are
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.images.jpeg import compress
+from sfm.rendering.daylight import relief, shadow
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -114,7 +115,7 @@ def render_night(image: Bytes, darkness: float, rng: np.random.Generator) -> Byt
     scene = scene / np.float32(white) + np.float32(_CORE * night.lamps) * cores
     scene = _scatter(scene, night.glow)
     scene = _shaken(scene, night.blur_share * max(height, width), shake)
-    scene = count_photons(scene, night.electrons_at_white, rng)
+    scene = _count_photons(scene, night.electrons_at_white, rng)
     read_noise = np.float32(night.read_noise_electrons / night.electrons_at_white)
     exposed = np.clip(scene + read_noise * rng.standard_normal(scene.shape, np.float32), 0, 1)
     encoded = exposed ** np.float32(1 / _GAMMA) * np.float32(255 * night.brightness)
@@ -123,7 +124,46 @@ def render_night(image: Bytes, darkness: float, rng: np.random.Generator) -> Byt
     return np.ascontiguousarray(bgr[..., ::-1])
 
 
-def lamp_fall(distance_sq: Floats, reach: float) -> Floats:
+def draw_night(light: Floats, rng: np.random.Generator) -> Floats:
+    """Take the daylight away, light some coloured lamps, and let few photons make the picture.
+
+    Where `render_night` makes one night at a chosen darkness, this draws nights as unlike each other as they come, for
+    a network to learn from. Every other night something glows that was dark by day, as windows do: there light and
+    dark change places.
+
+    Parameters
+    ----------
+    light : (H, W, 3) float32
+        BGR by day, gamma encoded, 0 to 1.
+    rng
+        Draws everything.
+
+    Returns
+    -------
+    (H, W, 3) float32, BGR, 0 to 1; not yet blurred, nor compressed.
+    """
+    height, width = light.shape[:2]
+    reflectance = relief(light, rng) ** np.float32(rng.uniform(1.2, 2.2))
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    # Between dusk, which still lights everything, and a black sky.
+    lamps = np.full((height, width, 3), 10 ** rng.uniform(-2.0, -0.5), np.float32)
+    for _ in range(int(rng.integers(3, 16))):
+        centre_x, centre_y = rng.uniform(0, width), rng.uniform(0, height)
+        reach = np.exp(rng.uniform(np.log(0.03), np.log(0.4))) * max(height, width)
+        fall = _lamp_fall((x - centre_x) ** 2 + (y - centre_y) ** 2, reach)
+        colour = rng.uniform([0.2, 0.5, 0.7], 1.0).astype(np.float32)  # B, G, R: lamps are warm
+        lamps += rng.uniform(0.2, 1.0) * fall[..., None] * colour
+    scene = reflectance * lamps
+    if rng.random() < 0.5:
+        warm = rng.uniform([0.3, 0.6, 0.8], 1.0).astype(np.float32)
+        lit = shadow((height, width), rng) * np.float32(rng.uniform(0.1, 0.8))
+        scene += lit[..., None] * (1 - light.mean(axis=2, keepdims=True)) ** 4 * warm
+    scene /= max(float(np.percentile(scene, rng.uniform(95, 99.5))), 1e-3)
+    scene = _count_photons(scene, 10 ** rng.uniform(1.5, 3.0), rng)
+    return np.clip(scene, 0, 1) ** np.float32(rng.uniform(0.4, 0.9)) * np.float32(rng.uniform(0.4, 1.0))
+
+
+def _lamp_fall(distance_sq: Floats, reach: float) -> Floats:
     """Return what a lamp gives to the ground, as a share of what it gives right below itself.
 
     Parameters
@@ -137,7 +177,7 @@ def lamp_fall(distance_sq: Floats, reach: float) -> Floats:
     return fall
 
 
-def count_photons(scene: Floats, electrons_at_white: float, rng: np.random.Generator) -> Floats:
+def _count_photons(scene: Floats, electrons_at_white: float, rng: np.random.Generator) -> Floats:
     """Return linear light (1 is white) as a sensor counts it that is full at four times white: Poisson noise."""
     counted = rng.poisson(np.minimum(scene, 4) * electrons_at_white).astype(np.float32)
     return counted / np.float32(electrons_at_white)
@@ -177,7 +217,7 @@ def _lamp_light(lamps: _Lamps, height: int, width: int) -> tuple[Floats, Floats]
     ):
         centre_x, centre_y = place * [width, height]
         distance_sq = (x - np.float32(centre_x)) ** 2 + (y - np.float32(centre_y)) ** 2
-        lit += lamp_fall(distance_sq, reach * side)[..., None] * (power * colour).astype(np.float32)
+        lit += _lamp_fall(distance_sq, reach * side)[..., None] * (power * colour).astype(np.float32)
         core = np.exp(-distance_sq / np.float32(2 * (radius * side) ** 2))
         cores += core[..., None] * (0.5 + 0.5 * colour).astype(np.float32)
     return lit, cores

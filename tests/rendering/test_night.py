@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sfm.rendering.night import Darkness, render_night
+from sfm.rendering.night import Darkness, draw_night, render_night
 
 LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -104,3 +104,16 @@ def test_what_is_no_picture_or_no_darkness_is_refused(image, darkness):
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 40, 3), (37, 5, 3)])
 def test_any_size(shape):
     assert render_night(np.full(shape, 200, np.uint8), 1.0, np.random.default_rng(0)).shape == shape
+
+
+def test_drawn_nights_are_coloured_and_noisy():
+    y, x = np.mgrid[0:90, 0:120].astype(np.float32)
+    light = np.repeat((0.5 + 0.25 * np.sin(x / 7) + 0.25 * np.cos(y / 9))[..., None], 3, axis=2)
+    pictures = [draw_night(light, np.random.default_rng(seed)) for seed in range(8)]
+    assert all(p.min() >= 0 and p.max() <= 1 for p in pictures)
+    # Lamps are warm: less blue than red.
+    assert np.mean([p[..., 0].mean() for p in pictures]) < 0.95 * np.mean(
+        [p[..., 2].mean() for p in pictures]
+    )
+    flat = draw_night(np.full((60, 60, 3), 0.5, np.float32), np.random.default_rng(0))
+    assert np.abs(np.diff(flat[..., 2], axis=1)).mean() > 0.005  # photons
