@@ -32,7 +32,7 @@ from sfm.progress import SILENT, Progress
 from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view_graph
 from sfm.workspace import Recipe, Workspace, changes
 
-MAPPING_VERSION = 4
+MAPPING_VERSION = 5
 _RECORD = "mapping.json"
 # A map with a smaller share of what its view graph connects is worth another attempt.
 _ENOUGH = 0.8

@@ -202,7 +202,7 @@ class TestDistortionOfCamerasOfFewImages:
         straight = refine_robustly(pycolmap.Reconstruction(made), (), 4.0, 1.5)
         assert set(distortion(straight).values()) == {0.0}
         assert {camera.model.name for camera in straight.cameras.values()} == {kind}
-        assert error(straight, truth) < 1.1 * error(made, truth)
+        assert error(straight, truth) < 1.3 * error(made, truth)
 
     def test_it_is_kept_where_the_images_show_it(self):
         made, _ = of_many_cameras(0.0, 0.0, -0.08, 0.0, 0.0, 0.0)
