@@ -66,9 +66,9 @@ def refine_robustly(
     """Adjust poses, points and intrinsics of a model once more, by Cauchy's loss at the scale of its own errors.
 
     The distortion of cameras that took few of the images is set to zero where their errors do not speak against it.
-    Then observations are dropped that are further off than `max_error_px` or eight standard deviations, and points that
-    are left with fewer than two, or with a triangulation angle below `min_angle_deg`. Both are done three times: what is
-    wrong pulls less each time, and the scale shrinks.
+    Then observations are dropped that are further off than `max_error_px` or eight standard deviations, and points
+    that are left with fewer than two, or with a triangulation angle below `min_angle_deg`. Both are done three times:
+    what is wrong pulls less each time, and the scale shrinks.
 
     Parameters
     ----------
