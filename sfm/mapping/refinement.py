@@ -16,7 +16,7 @@ R. Welsch, "Robust regression using iteratively reweighted least-squares", 1977,
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,23 +93,19 @@ def refine_robustly(
         sigma_px = _deviation(model)
         if sigma_px is None:
             break
-        model = _adjusted_once(model, held_cameras, principal_point, _Adjustment(sigma_px, threads))
+        model = _adjusted_once(model, principal_point, _Adjustment(sigma_px, held_cameras, threads))
         farthest = min(max_error_px, _FARTHEST * (_deviation(model) or sigma_px))
         pycolmap.ObservationManager(model).filter_all_points3D(farthest, min_angle_deg)
     model.update_point_3d_errors()
     return model
 
 
-def _adjusted_once(
-    model: Model, held_cameras: Collection[int], principal_point: bool, adjustment: _Adjustment
-) -> Model:
+def _adjusted_once(model: Model, principal_point: bool, adjustment: _Adjustment) -> Model:
     images_of = _images_of_cameras(model)
-    refined = images_of.keys() - set(held_cameras)
+    refined = images_of.keys() - set(adjustment.held_cameras)
     busy = {i for i in refined if len(images_of[i]) >= _IMAGES_OF_A_CAMERA}
-    adjusted = adjustment.of(model, held_cameras)
-    adjusted = _without_distortion(
-        adjusted, {i: images_of[i] for i in refined - busy}, held_cameras, adjustment
-    )
+    adjusted = adjustment.of(model)
+    adjusted = _without_distortion(adjusted, {i: images_of[i] for i in refined - busy}, adjustment)
     if principal_point and busy:
         adjusted = _with_principal_points(adjusted, busy, adjustment)
     return adjusted.model
@@ -131,17 +127,14 @@ def _images_of_cameras(model: Model) -> dict[int, list[int]]:
 
 
 def _without_distortion(
-    adjusted: _Adjusted,
-    images_of: Mapping[int, Sequence[int]],
-    held_cameras: Collection[int],
-    adjustment: _Adjustment,
+    adjusted: _Adjusted, images_of: Mapping[int, Sequence[int]], adjustment: _Adjustment
 ) -> _Adjusted:
     """Return a model adjusted without the distortion of given cameras, but of those whose images clearly show it."""
     model = adjusted.model
     doubted = {i: images for i, images in images_of.items() if model.camera(i).model.name in _UNDISTORTED}
     if not doubted:
         return adjusted
-    straight = _adjusted_straight(model, doubted, held_cameras, adjustment)
+    straight = _adjusted_straight(model, doubted, adjustment)
     distorted = {
         i
         for i, images in doubted.items()
@@ -150,12 +143,12 @@ def _without_distortion(
     }
     if not distorted:
         return straight
-    return _adjusted_straight(model, doubted.keys() - distorted, held_cameras, adjustment)
+    if len(distorted) == len(doubted):
+        return adjusted
+    return _adjusted_straight(model, doubted.keys() - distorted, adjustment)
 
 
-def _adjusted_straight(
-    model: Model, cameras: Iterable[int], held_cameras: Collection[int], adjustment: _Adjustment
-) -> _Adjusted:
+def _adjusted_straight(model: Model, cameras: Iterable[int], adjustment: _Adjustment) -> _Adjusted:
     """Return a copy of a model, adjusted with some of its cameras free of distortion."""
     straight = pycolmap.Reconstruction(model)
     distorted = {i: model.camera(i) for i in cameras}
@@ -164,7 +157,7 @@ def _adjusted_straight(
         undistorted = np.delete(camera.params, camera.extra_params_idxs())
         camera.model = pycolmap.CameraModelId.__members__[_UNDISTORTED[camera.model.name]]
         camera.params = undistorted
-    adjusted = adjustment.of(straight, held_cameras)
+    adjusted = adjustment.of(straight)
     for i, before in distorted.items():
         camera = straight.camera(i)
         # In these models, the distortion comes last.
@@ -177,7 +170,8 @@ def _adjusted_straight(
 def _with_principal_points(adjusted: _Adjusted, busy: Collection[int], adjustment: _Adjustment) -> _Adjusted:
     """Return a model adjusted with the principal points of busy cameras, where the images clearly say so."""
     model = pycolmap.Reconstruction(adjusted.model)
-    refined = adjustment.of(model, set(model.cameras) - set(busy), principal_point=True)
+    of_busy_only = replace(adjustment, held_cameras=set(model.cameras) - set(busy))
+    refined = of_busy_only.of(model, principal_point=True)
     clear = 2 * (adjusted.cost - refined.cost) / adjustment.sigma_px**2 > _SIGNIFICANT
     return refined if clear and all(_near_centre(model.camera(i)) for i in busy) else adjusted
 
@@ -201,9 +195,10 @@ class _Adjustment:
     """Bundle adjustment by Cauchy's loss, for errors whose coordinates deviate by `sigma_px`."""
 
     sigma_px: float
+    held_cameras: Collection[int]
     threads: int
 
-    def of(self, model: Model, held_cameras: Collection[int], *, principal_point: bool = False) -> _Adjusted:
+    def of(self, model: Model, *, principal_point: bool = False) -> _Adjusted:
         """Adjust a model where it is."""
         options = pycolmap.BundleAdjustmentOptions()
         options.print_summary = False
@@ -215,7 +210,7 @@ class _Adjustment:
         config = pycolmap.BundleAdjustmentConfig()
         for image_id in model.reg_image_ids():
             config.add_image(image_id)
-        for camera_id in set(model.cameras) & set(held_cameras):
+        for camera_id in set(model.cameras) & set(self.held_cameras):
             config.set_constant_cam_intrinsics(camera_id)
         config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
         summary = pycolmap.create_default_bundle_adjuster(options, config, model).solve()

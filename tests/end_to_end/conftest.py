@@ -85,7 +85,7 @@ def copy_described(finished, out):
     shutil.copy(finished / ".sfm.lock", out)
 
 
-# The street holds together with half the keypoints, in a third of the time.
+# The street holds together with half the keypoints, which are described and matched sooner.
 MAPPED_WITH = {"lund": ("--max-keypoints", 4000)}
 
 
