@@ -63,8 +63,8 @@ def reconstruct(
         result = run(images, out, options, LiveProgress(console, page, begin), page.show)
         written = report(result.out, progress=console)
         page.finish(written)
-        _tell(console, result)
-        until_interrupted(console, server.url, str(written))
+        with until_interrupted(console, server.url, str(written)):
+            _tell(console, result)
 
 
 def _tell(console: Console, result: Reconstruction) -> None:

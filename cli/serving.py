@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -29,10 +30,12 @@ def open_browser(console: Console, url: str, wanted: bool) -> None:
         console.warn(f"No browser could be opened: open {url} yourself.")
 
 
-def until_interrupted(console: Console, url: str, shown: str) -> None:
-    """Wait for Ctrl-C while a page is served in another thread."""
-    console.print(f"{url} shows {shown} until you press Ctrl-C.")
+@contextmanager
+def until_interrupted(console: Console, url: str, shown: str) -> Iterator[None]:
+    """Wait for Ctrl-C at the end of the block, while a page is served in another thread; let it end the block too."""
     try:
+        yield
+        console.print(f"{url} shows {shown} until you press Ctrl-C.")
         threading.Event().wait()
     except KeyboardInterrupt:
         console.say("Stopped.")

@@ -26,8 +26,10 @@ def view(console: Console, map_path: Path, images: Path | None, port: int, brows
     from sfm.report.server import PageServer
 
     page = current_report(map_path, images, console)
-    with PageServer(page, port) as server:
+    with (
+        PageServer(page, port) as server,
+        server.running(),
+        until_interrupted(console, server.url, str(page)),
+    ):
         console.summary({"report": page, "url": server.url})
-        with server.running():
-            open_browser(console, server.url, browser)
-            until_interrupted(console, server.url, str(page))
+        open_browser(console, server.url, browser)

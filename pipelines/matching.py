@@ -27,7 +27,7 @@ from sfm.progress import SILENT, Progress
 from sfm.threads import one_thread_each, usable_cores
 from sfm.workspace import Workspace, changes, digest_of
 
-PAIRS_VERSION = 4
+PAIRS_VERSION = 5
 _PAIRS_A_TRANSACTION = 64
 _IMAGES_IN_MEMORY = 48
 # Importing torch takes a second; half precision saves a tenth of one a pair.

@@ -30,34 +30,59 @@ class FivePointVerifier(Verifier):
     name = "five-point"
 
     def _estimate(self, xy1: Floats, xy2: Floats, camera1: Camera, camera2: Camera) -> TwoViewGeometry | None:
-        import poselib
-
         threshold = self.options.max_error_px
         view1, view2 = IdealView.of(xy1, camera1), IdealView.of(xy2, camera2)
-        estimate, info = poselib.estimate_relative_pose(
-            view1.xy,
-            view2.xy,
-            _ideal_camera(camera1),
-            _ideal_camera(camera2),
-            *poselib_options(threshold, self.seed),
-        )
-        inliers = np.flatnonzero(np.asarray(info["inliers"], bool))
-        if len(inliers) < self.options.min_inliers or not np.isfinite(estimate.t).all():
+        pose, inliers = find_relative_pose(view1, view2, threshold, self.seed)
+        if pose is None or len(inliers) < self.options.min_inliers:
             return None
         rng = np.random.default_rng(self.seed)
         panoramic = find_rotation(view1, view2, inliers, threshold, rng)
         if panoramic is not None:
             return panoramic
-        pose = Pose(np.array(estimate.R), np.array(estimate.t) / np.linalg.norm(estimate.t))
         E = essential_from_pose(pose)
         F = fundamental_from_essential(E, camera1.matrix, camera2.matrix)
         return TwoViewGeometry("calibrated", inliers, E, F, None, pose, threshold)
 
 
-def _ideal_camera(camera: Camera) -> dict[str, object]:
-    return {
-        "model": "SIMPLE_PINHOLE",
-        "width": camera.width,
-        "height": camera.height,
-        "params": [camera.focal_px, 0.0, 0.0],
-    }
+def find_relative_pose(
+    view1: IdealView, view2: IdealView, threshold_px: float, seed: int, progressive_samples: int | None = None
+) -> tuple[Pose | None, NDArray[np.int64]]:
+    """Find the pose of the second camera relative to the first, and the matches that agree with it.
+
+    Parameters
+    ----------
+    view1, view2
+        At least five matches.
+    threshold_px
+        Largest Sampson error of an inlier.
+    seed
+        Of the samples drawn.
+    progressive_samples
+        So many samples suffice, because the matches come surest first; see `poselib_options`.
+
+    Returns
+    -------
+    pose
+        `cam2_from_cam1` with a translation of length 1; None where every sample was degenerate.
+    inliers : (K,) int64
+        Indices of matches, ascending; empty in that case.
+    """
+    import poselib
+
+    found, info = poselib.estimate_relative_pose(
+        view1.xy,
+        view2.xy,
+        _ideal_camera(view1),
+        _ideal_camera(view2),
+        *poselib_options(threshold_px, seed, progressive_samples),
+    )
+    length = float(np.linalg.norm(found.t))
+    if not (np.isfinite(length) and length > 0):
+        return None, np.empty(0, np.int64)
+    pose = Pose(np.array(found.R), np.array(found.t) / length)
+    return pose, np.flatnonzero(np.asarray(info["inliers"], bool))
+
+
+def _ideal_camera(view: IdealView) -> dict[str, object]:
+    # The size does not matter to a camera without distortion.
+    return {"model": "SIMPLE_PINHOLE", "width": 1, "height": 1, "params": [view.K[0, 0], 0.0, 0.0]}

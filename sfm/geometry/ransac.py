@@ -40,13 +40,20 @@ class Estimator(Protocol):
         """Return squared errors (..., M) of (..., 3, 3) models."""
 
 
-def poselib_options(threshold_px: float, seed: int) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the options of PoseLib's RANSAC with the limits of this one, and those of its refinement."""
+def poselib_options(
+    threshold_px: float, seed: int, progressive_samples: int | None = None
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the options of PoseLib's RANSAC with the limits of this one, and those of its refinement.
+
+    With `progressive_samples`, so many are drawn at most, the first of them from the first matches alone (PROSAC: O.
+    Chum and J. Matas, "Matching with PROSAC - Progressive Sample Consensus", CVPR 2005).
+    """
     sampling: dict[str, object] = {
         "max_epipolar_error": threshold_px,
-        "max_iterations": MAX_ITERATIONS,
+        "max_iterations": progressive_samples or MAX_ITERATIONS,
         "min_iterations": 100,
         "success_prob": CONFIDENCE,
+        "progressive_sampling": progressive_samples is not None,
         "seed": seed,
     }
     return sampling, {"loss_type": "CAUCHY", "loss_scale": threshold_px / 2}

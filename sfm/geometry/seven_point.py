@@ -17,9 +17,9 @@ Floats = NDArray[np.float64]
 
 
 def find_fundamental(
-    view1: IdealView, view2: IdealView, threshold_px: float, seed: int
+    view1: IdealView, view2: IdealView, threshold_px: float, seed: int, progressive_samples: int | None = None
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Find F for pixels of the images freed from distortion, and the matches that agree with it.
+    """Find the fundamental matrix, and the matches that agree with it.
 
     Parameters
     ----------
@@ -29,18 +29,21 @@ def find_fundamental(
         Largest Sampson error of an inlier.
     seed
         Of the samples drawn.
+    progressive_samples
+        So many samples suffice, because the matches come surest first; see `poselib_options`.
 
     Returns
     -------
     F : (3, 3) float64
-        Of Frobenius norm 1, x2^T F x1 = 0.
+        x2^T F x1 = 0 for ideal pixels, of Frobenius norm 1; zeros where every sample was degenerate.
     inliers : (K,) int64
-        Indices of matches, ascending; empty where every sample was degenerate.
+        Indices of matches, ascending; empty in that case.
     """
     import poselib
 
-    found, info = poselib.estimate_fundamental(view1.xy, view2.xy, *poselib_options(threshold_px, seed))
-    F = np.linalg.inv(view2.to_pixels).T @ found @ np.linalg.inv(view1.to_pixels)
-    if not np.isfinite(F).all():
+    options = poselib_options(threshold_px, seed, progressive_samples)
+    F, info = poselib.estimate_fundamental(view1.xy, view2.xy, *options)
+    F = np.asarray(F, np.float64)
+    if not (np.isfinite(F).all() and F.any()):
         return np.zeros((3, 3)), np.empty(0, np.int64)
     return F / np.linalg.norm(F), np.flatnonzero(np.asarray(info["inliers"], bool))

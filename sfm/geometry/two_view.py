@@ -105,8 +105,8 @@ class Verifier(ABC):
         Parameters
         ----------
         xy1, xy2 : (M, 2)
-            Matching points, pixels of the original images. Matches that are not finite, or that no ray of the
-            camera sees, are outliers.
+            Matching points, pixels of the original images, the surest first where that is known: a verifier may
+            try these first. Matches that are not finite, or that no ray of the camera sees, are outliers.
         camera1, camera2
             Intrinsics.
 

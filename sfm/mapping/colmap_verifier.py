@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from sfm.geometry.camera import Camera
 from sfm.geometry.eight_point import EightPointVerifier
-from sfm.geometry.five_point import FivePointVerifier
+from sfm.geometry.epipolar import essential_from_pose, fundamental_from_essential, sampson_error_sq
+from sfm.geometry.five_point import FivePointVerifier, find_relative_pose
 from sfm.geometry.seven_point import find_fundamental
 from sfm.geometry.two_view import IdealView, Kind, TwoViewGeometry, VerificationOptions, Verifier
 from sfm.mapping.colmap import pycolmap
@@ -24,6 +25,11 @@ from sfm.mapping.colmap_io import (
 from sfm.options import check
 
 Floats = NDArray[np.float64]
+
+# Of five matches and of seven, the surest first.
+_SAMPLES_OF_POSE, _SAMPLES_OF_F = 1000, 3000
+# How far from it a match may be to be shown to COLMAP, in errors allowed.
+_NEAR = 4
 
 _CONFIGURATIONS: dict[Kind, pycolmap.TwoViewGeometryConfiguration] = {
     "calibrated": pycolmap.TwoViewGeometryConfiguration.CALIBRATED,
@@ -45,26 +51,23 @@ class ColmapVerifier(Verifier):
 
     Cameras whose focal length is a guess are treated as uncalibrated.
 
-    Of such, COLMAP draws 10,000 samples of seven matches, and as many of four, wherever few matches agree. PoseLib
-    draws the seven ten times faster, and so tells first which pairs are hopeless. Its answer for the others is not
-    taken: where few matches agree, COLMAP's choice keeps more right ones, and maps that hang on such pairs keep more
-    images. Known focal lengths need but five matches a sample, and find what seven do not.
+    Where few matches agree, COLMAP draws up to 10,000 samples for each of the three, from all matches alike. PoseLib
+    draws from the surest matches first, and a tenth of the samples tell which pairs are hopeless, and near which
+    epipolar geometry to look. COLMAP is shown the matches there.
     """
 
     name = "colmap"
 
     def _estimate(self, xy1: Floats, xy2: Floats, camera1: Camera, camera2: Camera) -> TwoViewGeometry | None:
-        if not (camera1.focal_is_known and camera2.focal_is_known):
-            views = IdealView.of(xy1, camera1), IdealView.of(xy2, camera2)
-            _, agreeing = find_fundamental(*views, self.options.max_error_px, self.seed)
-            if len(agreeing) < self.options.min_inliers:
-                return None
-        every = np.arange(len(xy1), dtype=np.uint32)
+        near = self._near_best(xy1, xy2, camera1, camera2)
+        if len(near) < self.options.min_inliers:
+            return None
+        every = np.arange(len(near), dtype=np.uint32)
         found = pycolmap.estimate_two_view_geometry(
             camera_to_colmap(camera1),
-            xy_to_colmap(xy1),
+            xy_to_colmap(xy1[near]),
             camera_to_colmap(camera2),
-            xy_to_colmap(xy2),
+            xy_to_colmap(xy2[near]),
             np.column_stack([every, every]),
             self._colmap_options(),
         )
@@ -74,13 +77,31 @@ class ColmapVerifier(Verifier):
         pose = None if found.cam2_from_cam1 is None else pose_from_colmap(found.cam2_from_cam1)
         return TwoViewGeometry(
             kind,
-            np.sort(found.inlier_matches[:, 0]).astype(np.int64),
+            near[np.sort(found.inlier_matches[:, 0]).astype(np.int64)],
             found.E,
             None if found.F is None else _TO_COLMAP.T @ found.F @ _TO_COLMAP,
             None if found.H is None else _FROM_COLMAP @ found.H @ _TO_COLMAP,
             pose,
             self.options.max_error_px,
         )
+
+    def _near_best(self, xy1: Floats, xy2: Floats, camera1: Camera, camera2: Camera) -> NDArray[np.int64]:
+        """Return the matches near the epipolar geometry most agree with; none if fewer than `min_inliers` agree."""
+        view1, view2 = IdealView.of(xy1, camera1), IdealView.of(xy2, camera2)
+        limits = self.options.max_error_px, self.seed
+        if camera1.focal_is_known and camera2.focal_is_known:
+            pose, agreeing = find_relative_pose(view1, view2, *limits, _SAMPLES_OF_POSE)
+            F = (
+                None
+                if pose is None
+                else fundamental_from_essential(essential_from_pose(pose), view1.K, view2.K)
+            )
+        else:
+            F, agreeing = find_fundamental(view1, view2, *limits, _SAMPLES_OF_F)
+        if F is None or len(agreeing) < self.options.min_inliers:
+            return np.empty(0, np.int64)
+        error_sq = sampson_error_sq(F, view1.xy, view2.xy)
+        return np.flatnonzero(error_sq <= (_NEAR * self.options.max_error_px) ** 2)
 
     def _colmap_options(self) -> pycolmap.TwoViewGeometryOptions:
         options = pycolmap.TwoViewGeometryOptions()

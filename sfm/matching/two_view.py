@@ -38,7 +38,7 @@ class VerifiedMatches:
     Attributes
     ----------
     index : (M, 2) int32
-        Putative matches, as indices of keypoints.
+        Putative matches, as indices of keypoints; nearest descriptors first.
     geometry
         The two-view geometry; its `inliers` are the verified matches.
     log10_nfa
@@ -98,11 +98,19 @@ def _verified(
     compared: Comparison, ratio: float, view1: DescribedView, view2: DescribedView, verifier: Verifier
 ) -> VerifiedMatches:
     """Verify the matches that pass a ratio test and weigh them against chance."""
-    index = compared.distinct(ratio)
+    index = _surest_first(compared.distinct(ratio), view1.descriptors, view2.descriptors)
     xy1, xy2 = _positions(index, view1, view2)
     geometry = verifier.verify(xy1, xy2, view1.camera, view2.camera)
     nfa = log10_nfa_of(geometry, xy1, xy2, view1.camera, view2.camera)
     return VerifiedMatches(index, geometry, nfa, ratio)
+
+
+def _surest_first(
+    index: NDArray[np.int32], first: NDArray[np.float32], second: NDArray[np.float32]
+) -> NDArray[np.int32]:
+    """Sort matches by the distance of their descriptors, the nearest first."""
+    similarity = np.einsum("md,md->m", first[index[:, 0]], second[index[:, 1]])
+    return index[np.argsort(-similarity, kind="stable")]
 
 
 def _settled(

@@ -8,11 +8,14 @@ from sfm.geometry.seven_point import find_fundamental
 from sfm.geometry.two_view import IdealView
 
 from .synthetic import CAMERA, make_scene, random_points
-from .verifier_contract import undistorted
+
+
+def views(xy1, xy2):
+    return IdealView.of(xy1, CAMERA), IdealView.of(xy2, CAMERA)
 
 
 def find(xy1, xy2, seed=0):
-    return find_fundamental(IdealView.of(xy1, CAMERA), IdealView.of(xy2, CAMERA), 2.0, seed)
+    return find_fundamental(*views(xy1, xy2), 2.0, seed)
 
 
 @pytest.mark.parametrize("outliers", [0.0, 0.5, 0.75])
@@ -26,9 +29,17 @@ def test_finds_what_is_right(kind, outliers):
     found[inliers] = True
     assert (found & scene.is_inlier).sum() > 0.9 * scene.is_inlier.sum()
     assert (found & ~scene.is_inlier).sum() < 0.06 * len(found)
-    # In pixels freed from distortion, the first pixel's centre at (0, 0).
-    errors = sampson_error_sq(F, undistorted(scene.xy1), undistorted(scene.xy2))
+    errors = sampson_error_sq(F, *(view.xy for view in views(scene.xy1, scene.xy2)))
     assert np.median(np.sqrt(errors[scene.is_inlier])) < 0.6
+
+
+def test_few_samples_suffice_where_the_surest_matches_come_first():
+    scene = make_scene(outliers=0.8)
+    order = np.argsort(~scene.is_inlier[:100], kind="stable")
+    first = views(scene.xy1[:100][order], scene.xy2[:100][order])
+    _, inliers = find_fundamental(*first, 2.0, 0, progressive_samples=100)
+    assert (order[inliers] < 100).all()
+    assert scene.is_inlier[:100][order][inliers].sum() > 0.9 * scene.is_inlier[:100].sum()
 
 
 def test_the_same_seed_gives_the_same_matrix():
