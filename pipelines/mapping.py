@@ -32,7 +32,7 @@ from sfm.progress import SILENT, Progress
 from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view_graph
 from sfm.workspace import Recipe, Workspace, changes
 
-MAPPING_VERSION = 5
+MAPPING_VERSION = 6
 _RECORD = "mapping.json"
 # A map with a smaller share of what its view graph connects is worth another attempt.
 _ENOUGH = 0.8
@@ -83,7 +83,7 @@ class _Outcome:
         return not self.check.problems, len(self.largest.images), len(self.largest.xyz)
 
     def stands_for(self, first: _Outcome) -> bool:
-        """Whether this map, made of fewer pairs, is no worse than the first one by what can be checked."""
+        """Whether this map is no worse than the first one by what can be checked."""
         no_problem_more = len(self.check.problems) <= len(first.check.problems)
         return no_problem_more and len(self.largest.images) >= len(first.largest.images)
 
@@ -116,21 +116,40 @@ class _Attempts:
         return max(self.outcomes, key=lambda outcome: outcome.rank, default=None)
 
     def without_contradictions(self, first: _Outcome) -> _Outcome:
-        """Map again without the pairs that contradict a map, if they can bend it; return the map that stands."""
+        """Map again without the pairs that contradict a map, if they can bend it; return the map that stands.
+
+        If the new map is smaller, the first one may have been put together wrongly, and the pairs left out be the
+        right ones. Then all pairs are mapped again from another start, and the map that less contradicts stands.
+        """
         contradicting = first.check.contradicting
         if first.check.contradicting_share <= _BENDS:
             return first
         self.progress.say(f"Mapping again without {len(contradicting)} pairs that contradict the map.")
         reduced = self.scratch / "reduced.db"
         self.database.copy_without(contradicting, reduced)
-        words = f"{first.strategy.words}, without contradicting pairs"
-        again = self._try(replace(first.strategy, words=words), reduced, self.scratch / "again")
-        return again if again is not None and again.stands_for(first) else first
+        again = self._try(
+            _told(first.strategy, "without contradicting pairs"), reduced, self.scratch / "again"
+        )
+        if again is not None and again.stands_for(first):
+            return again
+        self.progress.say("Mapping all pairs again from another start, for that map is smaller.")
+        other = self._try(
+            _told(first.strategy, "from another start"),
+            self.database.path,
+            self.scratch / "other",
+            self.options.seed + 1,
+        )
+        if other is None or not other.stands_for(first):
+            return first
+        return min(first, other, key=lambda outcome: outcome.check.contradicting_share)
 
-    def _try(self, strategy: Strategy, database: Path, scratch: Path) -> _Outcome | None:
+    def _try(
+        self, strategy: Strategy, database: Path, scratch: Path, seed: int | None = None
+    ) -> _Outcome | None:
         with self.progress.stage("Map", len(self.photos)) as step:
             settings = strategy.settings
-            models = run_mapper(database, scratch, settings, self.options.seed, step, self.watch)
+            seed = self.options.seed if seed is None else seed
+            models = run_mapper(database, scratch, settings, seed, step, self.watch)
             if self.options.robust:
                 models = [self._refined(model, settings) for model in models]
         if not models:
@@ -258,6 +277,10 @@ def build_map(
     write_models(best.models, workspace.sparse, {_RECORD: json.dumps(record, indent=2, ensure_ascii=False)})
     shutil.rmtree(workspace.mapping, ignore_errors=True)
     return _result(maps, record, reused=False)
+
+
+def _told(strategy: Strategy, how: str) -> Strategy:
+    return replace(strategy, words=f"{strategy.words}, {how}")
 
 
 def _reading_told(reading: Reading, first: Strategy) -> str:

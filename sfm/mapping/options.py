@@ -36,7 +36,8 @@ class MappingOptions:
     second_map: bool = option(
         True,
         "Map once more without the verified pairs that contradict the first map, where they hold more than 3% of the "
-        "matches: what looks alike elsewhere, the other windows of a facade, bends maps.",
+        "matches: what looks alike elsewhere, the other windows of a facade, bends maps. If that map is smaller, once "
+        "more from another start.",
     )
     min_model_size: int = option(3, "Drop models of fewer images.", minimum=2)
     global_growth: float = option(

@@ -24,6 +24,7 @@ Rows = NDArray[np.float32]
 # A tile of bfloat16 that stays in a core's cache; the product wants large ones.
 _TILE = 1024, 2048
 _ROWS_AGAIN = 256
+_FEW_MATCHES = 512
 # bfloat16 has 8 significant bits.
 _HALF_ULP = 2.0**-8
 # What float32 itself may be off by: rows of not quite unit length, sums in another order.
@@ -83,6 +84,20 @@ class Comparison:
         if self._mutual is None:
             self._mutual = match_mutual(self._first, self._second)
         return self._mutual
+
+
+def surest_first(index: NDArray[np.int32], first: Rows, second: Rows) -> NDArray[np.int32]:
+    """Sort matches (M, 2) by how likely they are right, which is what a verifier wants to know.
+
+    The ratio to the second-nearest neighbour tells it best: what repeats is near, and not distinct. It takes a product
+    for every match, so many matches, of which most are right, are sorted by distance alone.
+    """
+    i, j = index.T
+    if len(index) > _FEW_MATCHES:
+        doubt = -np.einsum("md,md->m", first[i], second[j])
+    else:
+        doubt = np.maximum(_ratios(first[i], second, j), _ratios(second[j], first, i))
+    return index[np.argsort(doubt, kind="stable")]
 
 
 @dataclass(frozen=True)
@@ -198,9 +213,19 @@ def _nearest_distinct(
     for start in range(0, len(chosen), _ROWS_AGAIN):
         part = slice(start, start + _ROWS_AGAIN)
         similarity = queries[chosen[part]] @ others.T
-        count = np.arange(len(similarity))
         nearest[part] = similarity.argmax(axis=1)
-        best = similarity[count, nearest[part]]
-        similarity[count, nearest[part]] = -1
-        passed[part] = ratio_of(-best, -similarity.max(axis=1)) < ratio
+        passed[part] = _ratios_of(similarity, nearest[part]) < ratio
     return nearest, passed
+
+
+def _ratios(queries: Rows, others: Rows, nearest: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Return the ratio of each query, given the nearest of `others` to it."""
+    return _ratios_of(queries @ others.T, nearest)
+
+
+def _ratios_of(similarity: NDArray[np.float32], nearest: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Return the ratio of each row of similarities, given its largest entry; that is overwritten."""
+    largest = np.arange(len(similarity)), nearest
+    best = similarity[largest]
+    similarity[largest] = -1
+    return ratio_of(-best, -similarity.max(axis=1, initial=-1))

@@ -12,7 +12,7 @@ from sfm.geometry.camera import Camera
 from sfm.geometry.chance import log10_nfa_of
 from sfm.geometry.epipolar import sampson_error_sq
 from sfm.geometry.two_view import TwoViewGeometry, Verifier, fundamental_of
-from sfm.matching.distinct import Comparison
+from sfm.matching.distinct import Comparison, surest_first
 from sfm.matching.guided import settle_by_geometry
 from sfm.matching.mutual import Matches
 from sfm.matching.options import WEAK_INLIERS, MatchingOptions
@@ -38,7 +38,7 @@ class VerifiedMatches:
     Attributes
     ----------
     index : (M, 2) int32
-        Putative matches, as indices of keypoints; nearest descriptors first.
+        Putative matches, as indices of keypoints; the surest first.
     geometry
         The two-view geometry; its `inliers` are the verified matches.
     log10_nfa
@@ -98,19 +98,11 @@ def _verified(
     compared: Comparison, ratio: float, view1: DescribedView, view2: DescribedView, verifier: Verifier
 ) -> VerifiedMatches:
     """Verify the matches that pass a ratio test and weigh them against chance."""
-    index = _surest_first(compared.distinct(ratio), view1.descriptors, view2.descriptors)
+    index = surest_first(compared.distinct(ratio), view1.descriptors, view2.descriptors)
     xy1, xy2 = _positions(index, view1, view2)
     geometry = verifier.verify(xy1, xy2, view1.camera, view2.camera)
     nfa = log10_nfa_of(geometry, xy1, xy2, view1.camera, view2.camera)
     return VerifiedMatches(index, geometry, nfa, ratio)
-
-
-def _surest_first(
-    index: NDArray[np.int32], first: NDArray[np.float32], second: NDArray[np.float32]
-) -> NDArray[np.int32]:
-    """Sort matches by the distance of their descriptors, the nearest first."""
-    similarity = np.einsum("md,md->m", first[index[:, 0]], second[index[:, 1]])
-    return index[np.argsort(-similarity, kind="stable")]
 
 
 def _settled(

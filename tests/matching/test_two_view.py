@@ -92,6 +92,16 @@ def test_looser_matches_that_are_wrong_are_left_out():
     assert len(found.index) == 40
 
 
+def test_the_most_distinct_matches_come_first():
+    first, second = views(40, 60)
+    mixed = np.random.default_rng(1).permutation(len(first.descriptors))
+    first = view(first.keypoints.xy[mixed], first.descriptors[mixed])
+    found = match_views(first, second, Counting(), OPTIONS)
+    assert found.ratio == 0.85
+    assert (mixed[found.index[:40, 0]] < 40).all()
+    assert (mixed[found.index[40:, 0]] >= 40).all()
+
+
 @pytest.mark.parametrize("weak", [0.7, 0.8])
 def test_a_test_that_is_no_looser_is_not_tried(weak):
     verifier = Counting()

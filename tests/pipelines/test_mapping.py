@@ -296,19 +296,46 @@ def test_a_second_map_is_made_without_pairs_that_contradict_the_first(workspace,
     assert not workspace.mapping.exists()
 
 
-def test_the_first_map_stays_where_the_second_is_none(workspace, monkeypatch):
+def fails_on_call(monkeypatch, *failing):
+    """Let the mapper fail when it is called for the n-th time; return the seeds it was called with."""
+    really, seeds = mapping.run_mapper, []
+
+    def run_mapper(*arguments):
+        seeds.append(arguments[3])
+        return [] if len(seeds) in failing else really(*arguments)
+
+    monkeypatch.setattr(mapping, "run_mapper", run_mapper)
+    return seeds
+
+
+def test_the_first_map_stays_where_there_is_no_other(workspace, monkeypatch):
     pairs = with_a_false_pair(workspace)
-    really, calls = mapping.run_mapper, []
-
-    def only_once(*arguments):
-        calls.append(arguments)
-        return really(*arguments) if len(calls) == 1 else []
-
-    monkeypatch.setattr(mapping, "run_mapper", only_once)
-    made, _ = run(workspace, pairs=pairs, names=WALL)
-    assert len(calls) == 2
+    seeds = fails_on_call(monkeypatch, 2, 3)
+    made, heard = run(workspace, pairs=pairs, names=WALL)
+    assert seeds == [0, 0, 1]
+    assert "Mapping all pairs again from another start, for that map is smaller." in heard.said
     assert len(made.models[0].images) == len(WALL)
     assert made.chosen == "as a collection, intrinsics refined"
+
+
+@pytest.mark.parametrize(
+    ("shares", "chosen"),
+    [
+        ((0.07, 0.03), "as a collection, intrinsics refined, from another start"),
+        ((0.04, 0.05), "as a collection, intrinsics refined"),
+    ],
+)
+def test_of_two_starts_the_one_that_less_contradicts_stands(workspace, monkeypatch, shares, chosen):
+    pairs = with_a_false_pair(workspace)
+    fails_on_call(monkeypatch, 2)
+    really, left = mapping.check_map, list(shares)
+    monkeypatch.setattr(
+        mapping, "check_map", lambda *given: replace(really(*given), contradicting_share=left.pop(0))
+    )
+    made, _ = run(workspace, pairs=pairs, names=WALL)
+    assert not left
+    assert made.chosen == chosen
+    assert made.check["contradicting_share"] == min(shares)
 
 
 def test_a_second_map_can_be_done_without(workspace):
