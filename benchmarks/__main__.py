@@ -15,6 +15,7 @@ from benchmarks.comparison import compare, told
 from benchmarks.kernels import measure_kernels, told_kernels
 from benchmarks.machine import describe_machine
 from sfm.features.choice import DESCRIPTORS
+from sfm.pipelines.quality import PRESETS, QualityOptions
 
 _RESULTS = Path(__file__).with_name("results")
 
@@ -25,6 +26,12 @@ def main() -> None:
     parser.add_argument("scenes", nargs="*", type=Path, help="folders with images/ and ground_truth/")
     parser.add_argument(
         "--descriptor", action="append", choices=DESCRIPTORS, help="may be repeated; default: sift and sosnet"
+    )
+    parser.add_argument(
+        "--quality",
+        action="append",
+        choices=tuple(PRESETS),
+        help=f"of sfm reconstruct; may be repeated; default: {QualityOptions.quality}",
     )
     parser.add_argument("--repeats", type=int, default=3, help="pairs of runs a scene; medians are printed")
     parser.add_argument("--max-size", type=int, default=1600, help="longer side of the images, pixels")
@@ -41,7 +48,11 @@ def main() -> None:
         result["scenes"] = {}
         for scene in chosen.scenes:
             measured = compare(
-                scene, chosen.descriptor or ["sift", "sosnet"], chosen.repeats, chosen.max_size
+                scene,
+                chosen.descriptor or ["sift", "sosnet"],
+                chosen.quality or [QualityOptions.quality],
+                chosen.repeats,
+                chosen.max_size,
             )
             result["scenes"][scene.resolve().name] = measured
             print(told(scene.resolve().name, measured), flush=True)

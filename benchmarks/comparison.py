@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -14,13 +15,16 @@ from typing import Any
 
 from sfm.mapping.colmap_io import read_map
 from sfm.pipelines.evaluate import evaluate
+from sfm.pipelines.quality import QualityOptions
 
 COLMAP = "colmap"
 _STAGES = ("extract", "match", "map")
 
 
-def compare(scene: Path, descriptors: Sequence[str], repeats: int, max_size: int) -> dict[str, Any]:
-    """Run COLMAP and this project with each descriptor, in turn, `repeats` times over.
+def compare(
+    scene: Path, descriptors: Sequence[str], qualities: Sequence[str], repeats: int, max_size: int
+) -> dict[str, Any]:
+    """Run COLMAP and this project with each descriptor in each quality, in turn, `repeats` times over.
 
     Returns
     -------
@@ -34,11 +38,15 @@ def compare(scene: Path, descriptors: Sequence[str], repeats: int, max_size: int
         "cameras": str(cameras) if cameras.is_file() else None,
         "max_size": max_size,
     }
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in (COLMAP, *descriptors)}
+    pipelines: dict[str, dict[str, str]] = {COLMAP: {"pipeline": COLMAP}}
+    for descriptor, quality in itertools.product(descriptors, qualities):
+        name = descriptor if quality == QualityOptions.quality else f"{descriptor}, {quality}"
+        pipelines[name] = {"pipeline": descriptor, "quality": quality}
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in pipelines}
     for _ in range(repeats):
         for name, done in runs.items():
             with tempfile.TemporaryDirectory() as folder:
-                done.append(_run({**job, "pipeline": name}, Path(folder), truth))
+                done.append(_run({**job, **pipelines[name]}, Path(folder), truth))
     return {
         name: {
             "median": {key: median(run[key] for run in done) for key in _figures(done[0])},

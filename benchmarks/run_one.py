@@ -1,7 +1,7 @@
 """One run of one pipeline in a process of its own: `python -m benchmarks.run_one JOB.json`, the answer on stdout.
 
-A job names the pipeline ("colmap" or a descriptor), images, output folder, camera file or null, and the images'
-largest side.
+A job names the pipeline ("colmap" or a descriptor, and then the quality), images, output folder, camera file or null,
+and the images' largest side.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def run_ours(job: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
         out,
         progress=stages,
         descriptor=job["pipeline"],
+        quality=job["quality"],
         max_size=job["max_size"],
         camera="single",
         **given,

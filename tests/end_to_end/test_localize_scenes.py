@@ -40,7 +40,7 @@ def every_other_found(scene: Path, folder: Path, out: Path):
     """Map every other photograph in `out`, where all are, and localise the rest: errors in metres and degrees."""
     mapped, queries = split(scene / "images", folder, lambda number: number % 2 == 1)
     intrinsics = ("--intrinsics", scene / "ground_truth" / "cameras.txt")
-    succeeds("reconstruct", mapped, "-o", out, *intrinsics)
+    succeeds("reconstruct", mapped, "-o", out, *intrinsics, *MAPPED_WITH.get(scene.name, ()))
     succeeds("localize", out, *queries, "-o", folder / "found", "--no-pictures")
     truth = read_trajectory(scene / "ground_truth")
     evaluation = evaluate_map(read_map(out / "sparse" / "0"), truth)
