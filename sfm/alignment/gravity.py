@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sfm.geometry.robust import MAD_TO_SIGMA
 from sfm.mapping.sparse_map import SparseMap
 
 Floats = NDArray[np.float64]
@@ -92,7 +93,7 @@ def _fit(rights: Floats, tops: Floats) -> Floats:
         before, up = up, np.linalg.eigh(cost)[1][:, 0]
         up = up if up @ mean_top >= 0 else -up
         slopes = np.abs(rights @ up)
-        cutoff = max(4 * 1.4826 * float(np.median(slopes)), _SMALLEST_CUTOFF)
+        cutoff = max(4 * MAD_TO_SIGMA * float(np.median(slopes)), _SMALLEST_CUTOFF)
         weights = np.clip(1 - (slopes / cutoff) ** 2, 0, None) ** 2
         if weights.sum() < 1e-9 or np.linalg.norm(up - before) < 1e-10:
             break

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from sfm.geometry.pose import Pose
+from sfm.geometry.robust import MEDIAN_LENGTH_2D, MEDIAN_LENGTH_3D
 
 Floats = NDArray[np.float64]
 Degeneracy = Literal["none", "line", "point"]
@@ -26,9 +27,6 @@ _SAMPLES = 2000
 _SAMPLE_BATCH = 200
 # Points that judge the samples; a thousand know the median well enough.
 _JUDGES = 1000
-# The median length of a 3D Gaussian vector, in standard deviations of one coordinate.
-_MEDIAN_LENGTH = 1.5382
-_MEDIAN_LENGTH_2D = 1.1774
 # Residuals longer than this many standard deviations of one coordinate get no weight; Gaussian noise in 3D
 # exceeds half of it (where the weight is still 0.56) once in 30 times.
 _CUTOFF = 6.0
@@ -165,7 +163,7 @@ def align_points_robust(source: Floats, target: Floats, *, seed: int = 0) -> Ali
     correction = 1 + 5 / max(1, len(source) - _SAMPLE_SIZE)
     noise_floor = 1e-9 * _spread(target)
     for _ in range(30):
-        sigma = max(correction * float(np.median(best.residuals)) / _MEDIAN_LENGTH, noise_floor)
+        sigma = max(correction * float(np.median(best.residuals)) / MEDIAN_LENGTH_3D, noise_floor)
         weights = np.clip(1 - (best.residuals / (_CUTOFF * sigma)) ** 2, 0, None) ** 2
         refined = align_points(source, target, weights)
         moved = np.abs(refined.residuals - best.residuals).max()
@@ -211,7 +209,7 @@ def align_upright_robust(source: Floats, target: Floats, source_up: Floats, *, s
         correction, noise_floor = 1 + 5 / max(1, len(a) - 2), 1e-9 * _spread(target)
         for _ in range(30):
             residuals = np.abs(turn * a + shift - b)
-            sigma = max(correction * float(np.median(residuals)) / _MEDIAN_LENGTH_2D, noise_floor)
+            sigma = max(correction * float(np.median(residuals)) / MEDIAN_LENGTH_2D, noise_floor)
             weights = np.clip(1 - (residuals / (_CUTOFF * sigma)) ** 2, 0, None) ** 2
             turn, shift = _level_fit(a, b, weights)
     scale = float(abs(turn))

@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
+from sfm.geometry.robust import MAD_TO_SIGMA
 from sfm.mapping.colmap import pycolmap
 from sfm.mapping.colmap_io import (
     camera_from_colmap,
@@ -30,7 +31,6 @@ Floats = NDArray[np.float64]
 _MAX_TRIALS = 50_000
 _MIN_INLIER_RATIO = 0.01
 _SMALLEST_SAMPLE = 4
-_MAD_TO_SIGMA = 1.4826
 # A residual is a keypoint's error and the map point's: never better than this, however few points agree.
 _LEAST_SIGMA_PX = 0.25
 _POSITION_STEP = 1e-6
@@ -201,7 +201,7 @@ def pose_uncertainty(pose: AbsolutePose, xy: Floats, xyz: Floats) -> PoseUncerta
     freedom = len(residuals) - jacobian.shape[1]
     if freedom <= 0 or not np.isfinite(jacobian).all():
         return None
-    spread = _MAD_TO_SIGMA * float(np.median(np.abs(residuals)))
+    spread = MAD_TO_SIGMA * float(np.median(np.abs(residuals)))
     sigma = max(spread * np.sqrt(len(residuals) / freedom), _LEAST_SIGMA_PX)
     # Columns scaled to length 1: positions may be in any unit.
     lengths = np.linalg.norm(jacobian, axis=0)

@@ -26,7 +26,8 @@ class MappingOptions:
     robust: bool = option(
         True,
         "Adjust the finished map once more with a loss that wrong matches cannot bend (Cauchy's, at the scale of the "
-        "map's own errors).",
+        "map's own errors), and without the distortion of cameras that took fewer than eight images and do not clearly "
+        "show it.",
     )
     principal_point: bool = option(
         True,

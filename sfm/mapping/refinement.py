@@ -21,13 +21,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sfm.geometry.robust import MEDIAN_LENGTH_2D
 from sfm.mapping.colmap import pycolmap
 from sfm.mapping.incremental import Model
 
 # With this many standard deviations Cauchy's loss is 95% as efficient as least squares on Gaussian errors.
 _CAUCHY_SCALE = 2.385
-# The median length of a 2-D Gaussian error, in standard deviations of a coordinate.
-_MEDIAN_LENGTH = 1.1774
 # Below this many pixels, what is left of the errors is rounding.
 _LEAST_SIGMA_PX = 0.01
 # The scale of the errors is read from about so many images.
@@ -116,7 +115,7 @@ def _deviation(model: Model) -> float | None:
     images = model.reg_image_ids()
     errors = reprojection_errors(model, images[:: max(1, len(images) // _IMAGES_LOOKED_AT)])
     errors = errors[np.isfinite(errors)]
-    return max(float(np.median(errors)) / _MEDIAN_LENGTH, _LEAST_SIGMA_PX) if len(errors) else None
+    return max(float(np.median(errors)) / MEDIAN_LENGTH_2D, _LEAST_SIGMA_PX) if len(errors) else None
 
 
 def _images_of_cameras(model: Model) -> dict[int, list[int]]:

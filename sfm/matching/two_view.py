@@ -11,6 +11,7 @@ from sfm.features.keypoints import Keypoints
 from sfm.geometry.camera import Camera
 from sfm.geometry.chance import log10_nfa_of
 from sfm.geometry.epipolar import sampson_error_sq
+from sfm.geometry.robust import MAD_TO_SIGMA
 from sfm.geometry.two_view import TwoViewGeometry, Verifier, fundamental_of
 from sfm.matching.distinct import Comparison, surest_first
 from sfm.matching.guided import settle_by_geometry
@@ -19,7 +20,6 @@ from sfm.matching.options import WEAK_INLIERS, MatchingOptions
 
 # Pairs whose log10 number of false alarms is above this are left to chance: see `sfm.geometry.chance`.
 MAX_LOG10_NFA = -1.0
-_MAD_TO_SIGMA = 1.4826
 
 
 @dataclass(frozen=True)
@@ -145,5 +145,5 @@ def _band_px(
     F: NDArray[np.float64], xy1: NDArray[np.float64], xy2: NDArray[np.float64], threshold_px: float
 ) -> float:
     """Return how near to their epipolar lines the verified matches of a pair are: three robust deviations."""
-    deviation = _MAD_TO_SIGMA * float(np.median(np.sqrt(sampson_error_sq(F, xy1, xy2))))
+    deviation = MAD_TO_SIGMA * float(np.median(np.sqrt(sampson_error_sq(F, xy1, xy2))))
     return float(np.clip(3 * deviation, min(1.0, threshold_px), threshold_px))
