@@ -3,8 +3,7 @@
     sfm benchmark homographies frankfurt ... -d sift -d triplet -d sosnet --json > figures.json
     python benchmarks/model_card.py sosnet --run runs/sosnet --patches runs/patches --figures figures.json
 
-With --publish the weights also go into the package, under their name. Weights that were trained on from others of the
-same loss are described by --first-stage: a JSON object with the options of the first stage's `patches` and `train`.
+With --publish the weights also go into the package, under their name.
 """
 
 from __future__ import annotations
@@ -60,13 +59,7 @@ LIMITS = """
 DIGITS = {"correct": 0, "correct below it": 0, "correct a pair": 0, "ratio": 2, "dimensions": 1}
 
 
-def card(
-    name: str,
-    run: dict[str, Any],
-    manifest: dict[str, Any],
-    results: list[dict[str, Any]],
-    first_stage: dict[str, Any] | None,
-) -> str:
+def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list[dict[str, Any]]) -> str:
     """Return the card as Markdown."""
     options, last = run["options"], run["history"][-1]
     weight = options["second_order_weight"]
@@ -83,7 +76,6 @@ def card(
             sorted({source["licence"] for source in manifest["sources"]})
         ),
         "held out for validation": f"whole scenes: {', '.join(held_out)}",
-        **_started_from(first_stage),
         "recipe": _recipe(options),
         "time": f"{run['seconds'] / 60:.0f} minutes on one thread of a shared CPU, {run['precision']}",
         "at the end": f"training loss {last['loss']:.3f}; on the held-out scenes FPR95 {100 * last['fpr95']:.2f}%, "
@@ -96,7 +88,7 @@ def card(
         "Made by (see [training](../training.md)):",
         "",
         "```",
-        *_commands(name, options, manifest, first_stage),
+        *_commands(name, options, manifest["options"]),
         "```",
         "",
     ]
@@ -128,32 +120,8 @@ def _recipe(options: dict[str, Any]) -> str:
     )
 
 
-def _started_from(first_stage: dict[str, Any] | None) -> dict[str, str]:
-    """Return the row that tells of the first stage, if there was one."""
-    if first_stage is None:
-        return {}
-    width = first_stage["patches"]["patch_scale"]
-    return {
-        "first stage": f"from new weights, on patches {width:g} sigmas wide: {_recipe(first_stage['train'])}"
-    }
-
-
-def _commands(
-    name: str, options: dict[str, Any], manifest: dict[str, Any], first_stage: dict[str, Any] | None
-) -> list[str]:
-    if first_stage is None:
-        return _stage("patches", f"{name}-run", name, options, manifest["options"], "")
-    wide, first = f"patches-{manifest['patch_scale']:g}", f"{name}-first"
-    return [
-        *_stage("patches", first, name, first_stage["train"], first_stage["patches"], ""),
-        *_stage(wide, f"{name}-run", name, options, manifest["options"], f"{first}/weights.safetensors"),
-    ]
-
-
-def _stage(
-    patches: str, out: str, name: str, options: dict[str, Any], built: dict[str, Any], init: str
-) -> list[str]:
-    """Return the commands that build a patch set and train on it."""
+def _commands(name: str, options: dict[str, Any], built: dict[str, Any]) -> list[str]:
+    """Return the commands that build the patch set and train on it."""
     build = [
         f"--{key.replace('_', '-')} {built[key]:g}"
         for key in (
@@ -165,15 +133,15 @@ def _stage(
         )
         if built[key] != getattr(PatchSetOptions(), key)
     ]
-    train = [f"--loss {name}", *([f"--init {init}"] if init else [])]
+    train = [f"--loss {name}"]
     for key in ("steps", "batch_size", "scenes_per_batch", "relit", "learning_rate", "seed"):
         if options[key] != getattr(TrainingOptions(), key):
             train.append(f"--{key.replace('_', '-')} {options[key]:g}")
     train += [f"--hold-out {scene}" for scene in options["validation_scenes"]]
     return [
-        f"sfm patches build sources.json -o {patches} \\",
+        "sfm patches build sources.json -o patches \\",
         f"    {' '.join(build)}",
-        f"sfm train {patches} -o {out} \\",
+        f"sfm train patches -o {name}-run \\",
         f"    {' '.join(train)}",
     ]
 
@@ -219,13 +187,11 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="output folder of sfm train")
     parser.add_argument("--patches", type=Path, required=True, help="the patch set it was trained on")
     parser.add_argument("--figures", type=Path, nargs="*", default=[], help="files of sfm benchmark --json")
-    parser.add_argument("--first-stage", type=Path, help="what the run's --init was trained by (JSON)")
     parser.add_argument("--publish", action="store_true", help="put the weights into the package")
     arguments = parser.parse_args()
     run = json.loads((arguments.run / "history.json").read_text())
     manifest = json.loads((arguments.patches / "manifest.json").read_text())
     results = _merged([json.loads(path.read_text())["results"] for path in arguments.figures])
-    first_stage = json.loads(arguments.first_stage.read_text()) if arguments.first_stage else None
     if arguments.publish:
         options = run["options"]
         facts = {key: options[key] for key in ("loss", "seed", "steps", "batch_size")}
@@ -234,7 +200,7 @@ def main() -> None:
         facts["card"] = f"docs/models/{arguments.name}.md"
         pretrained.publish(arguments.name, arguments.run / "weights.safetensors", facts)
     with atomic_path(CARDS / f"{arguments.name}.md") as temporary:
-        temporary.write_text(card(arguments.name, run, manifest, results, first_stage), encoding="utf-8")
+        temporary.write_text(card(arguments.name, run, manifest, results), encoding="utf-8")
     shutil.copyfile(arguments.run / "curve.png", CARDS / f"{arguments.name}-curve.png")
 
 
