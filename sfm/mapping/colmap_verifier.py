@@ -28,6 +28,8 @@ Floats = NDArray[np.float64]
 
 # Of five matches and of seven, the surest first.
 _SAMPLES_OF_POSE, _SAMPLES_OF_F = 1000, 3000
+# Share of the matches a pair needs that make it worth COLMAP's look, which may find a few more.
+_HOPEFUL = 0.6
 # How far from it a match may be to be shown to COLMAP, in errors allowed.
 _NEAR = 4
 
@@ -98,7 +100,7 @@ class ColmapVerifier(Verifier):
             )
         else:
             F, agreeing = find_fundamental(view1, view2, *limits, _SAMPLES_OF_F)
-        if F is None or len(agreeing) < self.options.min_inliers:
+        if F is None or len(agreeing) < _HOPEFUL * self.options.min_inliers:
             return np.empty(0, np.int64)
         error_sq = sampson_error_sq(F, view1.xy, view2.xy)
         return np.flatnonzero(error_sq <= (_NEAR * self.options.max_error_px) ** 2)
