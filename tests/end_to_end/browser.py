@@ -59,6 +59,8 @@ class Browser:
         )
         self.cdp("Emulation.setTouchEmulationEnabled", enabled=width < 600)
         self.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        # What the page before still asks for must not be taken for this one's.
+        self.driver.get("about:blank")
         self.driver.get_log("browser")
         self.driver.get_log("performance")
         self.driver.get(url)

@@ -77,6 +77,23 @@ def test_few_rows_are_compared_again(monkeypatch):
     assert again[0] < 200
 
 
+def test_rows_on_one_side_are_compared_as_exactly(monkeypatch):
+    """Histograms, as RootSIFT's, have no negative entries, and lie close together: from their middle they are short."""
+    again = []
+    match_rows = distinct._match_rows
+    monkeypatch.setattr(
+        distinct, "_match_rows", lambda *given: again.append(len(given[2])) or match_rows(*given)
+    )
+    rng = np.random.default_rng(0)
+    histograms = rng.gamma(0.6, size=(2000, 128))
+    first, second = (
+        np.sqrt(h / h.sum(axis=1, keepdims=True)).astype(np.float32)
+        for h in (histograms, histograms * rng.gamma(0.5, size=histograms.shape))
+    )
+    assert len(assert_same_as_float32(first, second, 0.85)) > 1000
+    assert again[0] < 370  # 295; 441 where they are
+
+
 def test_rows_all_alike_are_left_to_float32(monkeypatch):
     rows = np.tile(unit_rows(1), (500, 1))
     assert distinct._InHalf.compared(rows, rows).distinct(0.85) is None
