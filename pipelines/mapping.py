@@ -78,9 +78,9 @@ class _Outcome:
     check: SelfCheck
 
     @property
-    def rank(self) -> tuple[bool, int, int]:
-        """Order of preference: nothing against it, most images, most points."""
-        return not self.check.problems, len(self.largest.images), len(self.largest.xyz)
+    def rank(self) -> tuple[bool, int]:
+        """Order of preference: nothing against it, most images. Looser settings make more points, not better maps."""
+        return not self.check.problems, len(self.largest.images)
 
     def stands_for(self, first: _Outcome) -> bool:
         """Whether this map is no worse than the first one by what can be checked."""
@@ -108,7 +108,10 @@ class _Attempts:
     outcomes: list[_Outcome] = field(default_factory=list)
 
     def in_turn(self, strategies: Sequence[Strategy], connected: int) -> _Outcome | None:
-        """Try strategies until one is good, where `connected` images hang together; return the best, if any."""
+        """Try strategies until one is good, where `connected` images hang together; return the best, if any.
+
+        Of equals it is the first, which suits the photographs best.
+        """
         for i, strategy in enumerate(strategies):
             outcome = self._try(strategy, self.database.path, self.scratch / str(i))
             if outcome is not None and outcome.is_good(connected):

@@ -243,6 +243,30 @@ def test_a_doubtful_map_is_tried_another_way_and_said(workspace):
     assert any(line.startswith("Self-check: the path is") for line in heard.said)
 
 
+def test_of_equal_maps_the_first_stands_whatever_their_points(workspace, monkeypatch):
+    """Other settings make more points of the same images, not a better map."""
+    really, thinned = mapping.from_reconstruction, []
+
+    def fewer_points_at_first(model):
+        whole = really(model)
+        if thinned:
+            return whole
+        thinned.append(whole)
+        kept = slice(0, len(whole.xyz) // 2)
+        return replace(
+            whole,
+            **{k: getattr(whole, k)[kept] for k in ("point_ids", "xyz", "rgb", "error_px", "track_length")},
+        )
+
+    monkeypatch.setattr(mapping, "from_reconstruction", fewer_points_at_first)
+    monkeypatch.setattr(mapping._Outcome, "is_good", lambda *_: False)
+    made, _ = run(workspace, along_a_wall(WALL, points=600))
+    attempts = record(workspace)["attempts"]
+    assert len(attempts) > 1
+    assert attempts[0]["points"] < attempts[1]["points"]
+    assert made.chosen == attempts[0]["chosen"]
+
+
 def test_a_map_that_contradicts_exif_is_replaced_by_one_that_holds_it(workspace):
     """Refining the intrinsics goes to the true focal length; EXIF says another, which holding keeps."""
     exif = {1: replace(CAMERA, params=(600.0, *CAMERA.params[1:]))}
