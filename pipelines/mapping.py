@@ -130,28 +130,24 @@ class _Attempts:
         self.progress.say(f"Mapping again without {len(contradicting)} pairs that contradict the map.")
         reduced = self.scratch / "reduced.db"
         self.database.copy_without(contradicting, reduced)
-        again = self._try(
-            _told(first.strategy, "without contradicting pairs"), reduced, self.scratch / "again"
-        )
+        again = self._try(first.strategy.told("without contradicting pairs"), reduced, self.scratch / "again")
         if again is not None and again.stands_for(first):
             return again
         self.progress.say("Mapping all pairs again from another start, for that map is smaller.")
         other = self._try(
-            _told(first.strategy, "from another start"),
+            first.strategy.told("from another start"),
             self.database.path,
             self.scratch / "other",
-            self.options.seed + 1,
+            start=1,
         )
         if other is None or not other.stands_for(first):
             return first
         return min(first, other, key=lambda outcome: outcome.check.contradicting_share)
 
-    def _try(
-        self, strategy: Strategy, database: Path, scratch: Path, seed: int | None = None
-    ) -> _Outcome | None:
+    def _try(self, strategy: Strategy, database: Path, scratch: Path, start: int = 0) -> _Outcome | None:
         with self.progress.stage("Map", len(self.photos)) as step:
             settings = strategy.settings
-            seed = self.options.seed if seed is None else seed
+            seed = self.options.seed + start
             models = run_mapper(database, scratch, settings, seed, step, self.watch)
             if self.options.robust:
                 models = [self._refined(model, settings) for model in models]
@@ -280,10 +276,6 @@ def build_map(
     write_models(best.models, workspace.sparse, {_RECORD: json.dumps(record, indent=2, ensure_ascii=False)})
     shutil.rmtree(workspace.mapping, ignore_errors=True)
     return _result(maps, record, reused=False)
-
-
-def _told(strategy: Strategy, how: str) -> Strategy:
-    return replace(strategy, words=f"{strategy.words}, {how}")
 
 
 def _reading_told(reading: Reading, first: Strategy) -> str:

@@ -14,7 +14,7 @@ from sfm.geometry.camera import Camera
 from sfm.geometry.epipolar import essential_from_pose, fundamental_from_essential
 from sfm.geometry.homography import find_rotation
 from sfm.geometry.pose import Pose
-from sfm.geometry.ransac import poselib_options
+from sfm.geometry.ransac import PoselibSearch
 from sfm.geometry.two_view import IdealView, TwoViewGeometry, Verifier
 
 Floats = NDArray[np.float64]
@@ -32,7 +32,7 @@ class FivePointVerifier(Verifier):
     def _estimate(self, xy1: Floats, xy2: Floats, camera1: Camera, camera2: Camera) -> TwoViewGeometry | None:
         threshold = self.options.max_error_px
         view1, view2 = IdealView.of(xy1, camera1), IdealView.of(xy2, camera2)
-        pose, inliers = find_relative_pose(view1, view2, threshold, self.seed)
+        pose, inliers = find_relative_pose(view1, view2, PoselibSearch(threshold, self.seed))
         if pose is None or len(inliers) < self.options.min_inliers:
             return None
         rng = np.random.default_rng(self.seed)
@@ -45,7 +45,7 @@ class FivePointVerifier(Verifier):
 
 
 def find_relative_pose(
-    view1: IdealView, view2: IdealView, threshold_px: float, seed: int, progressive_samples: int | None = None
+    view1: IdealView, view2: IdealView, search: PoselibSearch
 ) -> tuple[Pose | None, NDArray[np.int64]]:
     """Find the pose of the second camera relative to the first, and the matches that agree with it.
 
@@ -53,12 +53,8 @@ def find_relative_pose(
     ----------
     view1, view2
         At least five matches.
-    threshold_px
-        Largest Sampson error of an inlier.
-    seed
-        Of the samples drawn.
-    progressive_samples
-        So many samples suffice, because the matches come surest first; see `poselib_options`.
+    search
+        How to look for it.
 
     Returns
     -------
@@ -69,13 +65,8 @@ def find_relative_pose(
     """
     import poselib
 
-    found, info = poselib.estimate_relative_pose(
-        view1.xy,
-        view2.xy,
-        _ideal_camera(view1),
-        _ideal_camera(view2),
-        *poselib_options(threshold_px, seed, progressive_samples),
-    )
+    cameras = _ideal_camera(view1), _ideal_camera(view2)
+    found, info = poselib.estimate_relative_pose(view1.xy, view2.xy, *cameras, *search.options)
     length = float(np.linalg.norm(found.t))
     if not (np.isfinite(length) and length > 0):
         return None, np.empty(0, np.int64)

@@ -40,23 +40,38 @@ class Estimator(Protocol):
         """Return squared errors (..., M) of (..., 3, 3) models."""
 
 
-def poselib_options(
-    threshold_px: float, seed: int, progressive_samples: int | None = None
-) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the options of PoseLib's RANSAC with the limits of this one, and those of its refinement.
+@dataclass(frozen=True)
+class PoselibSearch:
+    """How PoseLib looks for what most matches agree with: RANSAC with the limits of this module, and refinement.
 
-    With `progressive_samples`, so many are drawn at most, the first of them from the first matches alone (PROSAC: O.
-    Chum and J. Matas, "Matching with PROSAC - Progressive Sample Consensus", CVPR 2005).
+    Attributes
+    ----------
+    threshold_px
+        Largest Sampson error of an inlier.
+    seed
+        Of the samples drawn.
+    progressive_samples
+        So many samples suffice where the matches come surest first: those drawn first are of the first matches alone
+        (PROSAC: O. Chum and J. Matas, "Matching with PROSAC - Progressive Sample Consensus", CVPR 2005). None if
+        their order says nothing.
     """
-    sampling: dict[str, object] = {
-        "max_epipolar_error": threshold_px,
-        "max_iterations": progressive_samples or MAX_ITERATIONS,
-        "min_iterations": 100,
-        "success_prob": CONFIDENCE,
-        "progressive_sampling": progressive_samples is not None,
-        "seed": seed,
-    }
-    return sampling, {"loss_type": "CAUCHY", "loss_scale": threshold_px / 2}
+
+    threshold_px: float
+    seed: int
+    progressive_samples: int | None = None
+
+    @property
+    def options(self) -> tuple[dict[str, object], dict[str, object]]:
+        """PoseLib's options of RANSAC and of refinement."""
+        sampling: dict[str, object] = {
+            "max_epipolar_error": self.threshold_px,
+            "max_iterations": self.progressive_samples or MAX_ITERATIONS,
+            "min_iterations": 100,
+            "success_prob": CONFIDENCE,
+            "progressive_sampling": self.progressive_samples is not None,
+            "seed": self.seed,
+        }
+        return sampling, {"loss_type": "CAUCHY", "loss_scale": self.threshold_px / 2}
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm.geometry.ransac import poselib_options
+from sfm.geometry.ransac import PoselibSearch
 from sfm.geometry.two_view import IdealView
 
 Floats = NDArray[np.float64]
 
 
 def find_fundamental(
-    view1: IdealView, view2: IdealView, threshold_px: float, seed: int, progressive_samples: int | None = None
+    view1: IdealView, view2: IdealView, search: PoselibSearch
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Find the fundamental matrix, and the matches that agree with it.
 
@@ -25,12 +25,8 @@ def find_fundamental(
     ----------
     view1, view2
         At least seven matches.
-    threshold_px
-        Largest Sampson error of an inlier.
-    seed
-        Of the samples drawn.
-    progressive_samples
-        So many samples suffice, because the matches come surest first; see `poselib_options`.
+    search
+        How to look for it.
 
     Returns
     -------
@@ -41,8 +37,7 @@ def find_fundamental(
     """
     import poselib
 
-    options = poselib_options(threshold_px, seed, progressive_samples)
-    F, info = poselib.estimate_fundamental(view1.xy, view2.xy, *options)
+    F, info = poselib.estimate_fundamental(view1.xy, view2.xy, *search.options)
     F = np.asarray(F, np.float64)
     if not (np.isfinite(F).all() and F.any()):
         return np.zeros((3, 3)), np.empty(0, np.int64)

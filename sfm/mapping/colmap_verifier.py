@@ -12,6 +12,7 @@ from sfm.geometry.camera import Camera
 from sfm.geometry.eight_point import EightPointVerifier
 from sfm.geometry.epipolar import essential_from_pose, fundamental_from_essential, sampson_error_sq
 from sfm.geometry.five_point import FivePointVerifier, find_relative_pose
+from sfm.geometry.ransac import PoselibSearch
 from sfm.geometry.seven_point import find_fundamental
 from sfm.geometry.two_view import IdealView, Kind, TwoViewGeometry, VerificationOptions, Verifier
 from sfm.mapping.colmap import pycolmap
@@ -54,7 +55,7 @@ class ColmapVerifier(Verifier):
     Cameras whose focal length is a guess are treated as uncalibrated.
 
     Where few matches agree, COLMAP draws up to 10,000 samples for each of the three, from all matches alike. PoseLib
-    draws from the surest matches first, and a tenth of the samples tell which pairs are hopeless, and near which
+    draws from the surest matches first, and a few thousand samples tell which pairs are hopeless, and near which
     epipolar geometry to look. COLMAP is shown the matches there.
     """
 
@@ -88,22 +89,24 @@ class ColmapVerifier(Verifier):
         )
 
     def _near_best(self, xy1: Floats, xy2: Floats, camera1: Camera, camera2: Camera) -> NDArray[np.int64]:
-        """Return the matches near the epipolar geometry most agree with; none if fewer than `min_inliers` agree."""
+        """Return the matches near the epipolar geometry that most agree with; none if the pair is hopeless."""
         view1, view2 = IdealView.of(xy1, camera1), IdealView.of(xy2, camera2)
-        limits = self.options.max_error_px, self.seed
-        if camera1.focal_is_known and camera2.focal_is_known:
-            pose, agreeing = find_relative_pose(view1, view2, *limits, _SAMPLES_OF_POSE)
-            F = (
-                None
-                if pose is None
-                else fundamental_from_essential(essential_from_pose(pose), view1.K, view2.K)
-            )
-        else:
-            F, agreeing = find_fundamental(view1, view2, *limits, _SAMPLES_OF_F)
-        if F is None or len(agreeing) < _HOPEFUL * self.options.min_inliers:
+        F, agreeing = self._best(view1, view2, camera1.focal_is_known and camera2.focal_is_known)
+        if len(agreeing) < _HOPEFUL * self.options.min_inliers:
             return np.empty(0, np.int64)
         error_sq = sampson_error_sq(F, view1.xy, view2.xy)
         return np.flatnonzero(error_sq <= (_NEAR * self.options.max_error_px) ** 2)
+
+    def _best(self, view1: IdealView, view2: IdealView, calibrated: bool) -> tuple[Floats, NDArray[np.int64]]:
+        """Return F for ideal pixels and the matches that agree with it; zeros and none if there is no such thing."""
+        samples = _SAMPLES_OF_POSE if calibrated else _SAMPLES_OF_F
+        search = PoselibSearch(self.options.max_error_px, self.seed, samples)
+        if not calibrated:
+            return find_fundamental(view1, view2, search)
+        pose, agreeing = find_relative_pose(view1, view2, search)
+        if pose is None:
+            return np.zeros((3, 3)), agreeing
+        return fundamental_from_essential(essential_from_pose(pose), view1.K, view2.K), agreeing
 
     def _colmap_options(self) -> pycolmap.TwoViewGeometryOptions:
         options = pycolmap.TwoViewGeometryOptions()

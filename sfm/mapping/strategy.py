@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sfm.geometry.camera import Camera
 from sfm.mapping.incremental import MapperSettings
@@ -17,6 +17,10 @@ class Strategy:
 
     settings: MapperSettings
     words: str
+
+    def told(self, how: str) -> Strategy:
+        """Return the same way to map with more words about it."""
+        return replace(self, words=f"{self.words}, {how}")
 
 
 def plan(

@@ -64,26 +64,27 @@ def test_finds_what_float32_finds_at_the_real_tiles(by, ratio):
     assert len(assert_same_as_float32(first, second, ratio)) > 400
 
 
-def test_few_rows_are_compared_again(monkeypatch):
-    """Else it would not be faster."""
-    again = []
+@pytest.fixture
+def again(monkeypatch):
+    """How many rows were compared again in float32, one entry a comparison."""
+    counts = []
     match_rows = distinct._match_rows
     monkeypatch.setattr(
-        distinct, "_match_rows", lambda *given: again.append(len(given[2])) or match_rows(*given)
+        distinct, "_match_rows", lambda *given: counts.append(len(given[2])) or match_rows(*given)
     )
+    return counts
+
+
+def test_few_rows_are_compared_again(again):
+    """Else it would not be faster."""
     first = unit_rows(2000)
     match_distinct(first, moved(first, 0.6), 0.85, True)
     assert len(again) == 1
     assert again[0] < 200
 
 
-def test_rows_on_one_side_are_compared_as_exactly(monkeypatch):
+def test_rows_on_one_side_are_compared_as_exactly(again):
     """Histograms, as RootSIFT's, have no negative entries, and lie close together: from their middle they are short."""
-    again = []
-    match_rows = distinct._match_rows
-    monkeypatch.setattr(
-        distinct, "_match_rows", lambda *given: again.append(len(given[2])) or match_rows(*given)
-    )
     rng = np.random.default_rng(0)
     histograms = rng.gamma(0.6, size=(2000, 128))
     first, second = (
@@ -91,7 +92,7 @@ def test_rows_on_one_side_are_compared_as_exactly(monkeypatch):
         for h in (histograms, histograms * rng.gamma(0.5, size=histograms.shape))
     )
     assert len(assert_same_as_float32(first, second, 0.85)) > 1000
-    assert again[0] < 370  # 295; 441 where they are
+    assert again[0] < 370  # 295; 441 from the origin
 
 
 def test_rows_all_alike_are_left_to_float32(monkeypatch):
