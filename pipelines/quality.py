@@ -12,12 +12,7 @@ from sfm.options import check, flag_of, option
 # Options off their defaults, by flat names. docs/speed.md has the figures.
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "fast": {
-            "max_keypoints": 4096,
-            "global_growth": 1.3,
-            "global_refinements": 2,
-            "local_refinements": 1,
-        },
+        "fast": {"max_keypoints": 4096},
         "balanced": {},
         "best": {"max_keypoints": 12_300},
     }

@@ -42,12 +42,12 @@ class MappingOptions:
     )
     min_model_size: int = option(3, "Drop models of fewer images.", minimum=2)
     global_growth: float = option(
-        1.1, "Adjust the whole map whenever it has grown by this factor, in images or points.", minimum=1.01
+        1.3, "Adjust the whole map whenever it has grown by this factor, in images or points.", minimum=1.01
     )
     global_refinements: int = option(
-        5, "Most rounds of adjusting the whole map and filtering its points.", minimum=1
+        1, "Most rounds of adjusting the whole map and filtering its points.", minimum=1
     )
     local_refinements: int = option(
-        2, "Most rounds of adjusting the surroundings of a new image and filtering their points.", minimum=1
+        1, "Most rounds of adjusting the surroundings of a new image and filtering their points.", minimum=1
     )
     seed: int = option(0, "Seed of every random choice.", minimum=0)

@@ -31,7 +31,7 @@ def test_a_preset_sets_its_options_and_no_others(quality):
 def test_given_options_win():
     made = ReconstructOptions.of(quality="fast", max_keypoints=8192)
     assert made.detection.max_keypoints == 8192
-    assert made.mapping.global_growth == PRESETS["fast"]["global_growth"]
+    assert made == ReconstructOptions()
 
 
 def test_a_quality_nobody_knows():
@@ -55,10 +55,9 @@ def test_on_the_command_line_a_given_option_wins_even_with_the_value_of_its_defa
 
 
 def test_a_run_is_recorded_by_what_its_quality_stands_for():
-    record = RunRecord(Path("photos"), ReconstructOptions.of(quality="fast", global_refinements=5)).data
-    assert record["options"]["mapping"]["global_growth"] == PRESETS["fast"]["global_growth"]
+    record = RunRecord(Path("photos"), ReconstructOptions.of(quality="fast", global_growth=1.1)).data
+    assert record["options"]["detection"]["max_keypoints"] == PRESETS["fast"]["max_keypoints"]
     command = command_of(record)
     assert f"--max-keypoints {PRESETS['fast']['max_keypoints']}" in command
-    assert f"--global-growth {PRESETS['fast']['global_growth']}" in command
-    assert "--global-refinements" not in command
+    assert "--global-growth 1.1" in command
     assert "--quality" not in command
