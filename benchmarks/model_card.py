@@ -68,7 +68,7 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
     held_out = options["validation_scenes"]
     facts = {
         "network": f"{NETWORKS[name]}, 128 numbers a patch, stored as fp16",
-        "input": f"32 x 32 grey patches, {manifest['patch_scale']:g} sigmas of their DoG keypoint wide",
+        "input": _input(manifest),
         "loss": LOSSES[name] + second_order,
         "data": f"{manifest['points']:,} points, {manifest['patches']:,} patches from the photographs of "
         "[sources.json](sources.json); half of the drawn points have real views, half synthetic ones",
@@ -105,6 +105,13 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
     return "\n".join(lines) + "\n" + LIMITS
 
 
+def _input(manifest: dict[str, Any]) -> str:
+    """Tell what the network sees."""
+    foveation = manifest.get("foveation", 0)
+    middle = f", {1 + foveation:g} times as fine in the middle as on average" if foveation else ""
+    return f"32 x 32 grey patches, {manifest['patch_scale']:g} sigmas of their DoG keypoint wide{middle}"
+
+
 def _harder(options: dict[str, Any]) -> str:
     """Tell which of the options that make the task harder are on."""
     scenes, relit = options["scenes_per_batch"], options["relit"]
@@ -126,6 +133,7 @@ def _commands(name: str, options: dict[str, Any], built: dict[str, Any]) -> list
         f"--{key.replace('_', '-')} {built[key]:g}"
         for key in (
             "patch_scale",
+            "foveation",
             "pairs_per_scene",
             "keypoints_per_image",
             "synthetic_views",
@@ -196,7 +204,11 @@ def main() -> None:
         options = run["options"]
         facts = {key: options[key] for key in ("loss", "seed", "steps", "batch_size")}
         network = NETWORKS[arguments.name].partition(" (")[0]
-        facts = {"network": network, "patch_scale": manifest["patch_scale"], **facts}
+        facts = {
+            "network": network,
+            **{key: manifest.get(key, 0) for key in ("patch_scale", "foveation")},
+            **facts,
+        }
         facts["card"] = f"docs/models/{arguments.name}.md"
         pretrained.publish(arguments.name, arguments.run / "weights.safetensors", facts)
     with atomic_path(CARDS / f"{arguments.name}.md") as temporary:

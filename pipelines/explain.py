@@ -12,7 +12,8 @@ from sfm.errors import WorkError
 from sfm.features.choice import DescriptionOptions
 from sfm.features.descriptor import DescribesPatches, Descriptor
 from sfm.features.detectors import DetectionOptions
-from sfm.features.patches import PATCH_SCALE, extract_patches
+from sfm.features.patch_window import EVEN_WINDOW, PatchWindow
+from sfm.features.patches import extract_patches
 from sfm.features.rootsift import RootSift
 from sfm.geometry.two_view import VerificationOptions, Verifier, fundamental_of
 from sfm.images.cameras import CameraOptions
@@ -116,27 +117,27 @@ def explain_pair(
     fundamentals = {name: fundamental_of(one.geometry, *pair.cameras) for name, one in found.items()}
     truth = truth_of_pair(found, fundamentals, *pair.keypoints)
     chosen = choose_points(nearest, ratios, truth, *pair.keypoints, points)
-    patch_scale = _patch_scale(descriptors)
+    window = _window(descriptors)
     content = ExplanationContent(
         names=(pair.photos[0].name, pair.photos[1].name),
         images=(load_rgb(pair.photos[0]), load_rgb(pair.photos[1])),
         orientations=(pair.photos[0].exif.orientation, pair.photos[1].exif.orientation),
-        patch_scale=patch_scale,
+        window=window,
         rows=[
             (name, len(one.index), len(one.geometry.inliers), one.beyond_chance)
             for name, one in found.items()
         ],
         judged_by=truth.source,
-        points=_Explainer(pair, nearest, ratios, truth, patch_scale).points(chosen),
+        points=_Explainer(pair, nearest, ratios, truth, window).points(chosen),
     )
     write_explanation(content, Path(page))
     return Path(page)
 
 
-def _patch_scale(descriptors: Sequence[Descriptor]) -> float:
-    """Return the size of the patches to show: what the first network sees."""
-    seen = (one.patch_scales[0] for one in descriptors if isinstance(one, DescribesPatches))
-    return next(seen, PATCH_SCALE)
+def _window(descriptors: Sequence[Descriptor]) -> PatchWindow:
+    """Return what the patches to show are cut by: what the first network sees."""
+    seen = (one.patch_windows[0] for one in descriptors if isinstance(one, DescribesPatches))
+    return next(seen, EVEN_WINDOW)
 
 
 class _Explainer:
@@ -148,10 +149,10 @@ class _Explainer:
         nearest: Mapping[str, NearestTwo],
         ratios: Mapping[str, float],
         truth: PairTruth,
-        patch_scale: float,
+        window: PatchWindow,
     ) -> None:
         self._pair, self._nearest, self._ratios, self._truth = pair, nearest, ratios, truth
-        self._patch_scale = patch_scale
+        self._window = window
 
     def points(self, chosen: Sequence[ChosenPoint]) -> list[ExplainedPoint]:
         """Return all that is shown of the chosen keypoints."""
@@ -199,6 +200,6 @@ class _Explainer:
     ) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.float64]]]:
         """Return patches and SIFT's histograms of keypoints of one photograph."""
         image, keypoints = self._pair.images[which], self._pair.keypoints[which].take(rows)
-        patches = extract_patches(image, keypoints, self._patch_scale)[:, 0]
+        patches = extract_patches(image, keypoints, self._window)[:, 0]
         sift = RootSift(max(image.pixels.shape)).describe(image, keypoints)
         return list(patches), [histogram_of(row) for row in sift]

@@ -13,6 +13,7 @@ from sfm.errors import InputError
 from sfm.features.descriptor import DescribesPatches, Descriptor
 from sfm.features.detectors import Detector
 from sfm.features.keypoints import Keypoints
+from sfm.features.patch_window import PatchWindow
 from sfm.files import write_tensors
 from sfm.images.decode import load_gray
 from sfm.images.photo_set import Photo, Skipped
@@ -199,13 +200,13 @@ def _describe_by_all(
         return _TimesOfImage()
     keypoints = Keypoints.load(workspace.keypoints(photo.name))
     decoding_s, cutting_s, own_s = watch.lap(), 0.0, {}
-    patches: dict[tuple[float, ...], Any] = {}
+    patches: dict[tuple[PatchWindow, ...], Any] = {}
     for descriptor, recipe, path in missing:
         if isinstance(descriptor, DescribesPatches):
-            if descriptor.patch_scales not in patches:
-                patches[descriptor.patch_scales] = descriptor.cut_patches(image, keypoints)
+            if descriptor.patch_windows not in patches:
+                patches[descriptor.patch_windows] = descriptor.cut_patches(image, keypoints)
                 cutting_s += watch.lap()
-            rows = descriptor.describe_patches(patches[descriptor.patch_scales])
+            rows = descriptor.describe_patches(patches[descriptor.patch_windows])
         else:
             rows = descriptor.describe(image, keypoints)
         write_tensors(path, {"descriptors": rows}, recipe.as_metadata())

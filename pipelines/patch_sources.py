@@ -11,6 +11,7 @@ import numpy as np
 
 from sfm.errors import InputError
 from sfm.features.keypoints import Keypoints
+from sfm.features.patch_window import PatchWindow
 from sfm.images.decode import load_gray
 from sfm.learning.foreign_sets import is_hpatches, is_phototour
 from sfm.learning.patch_set import PointPatches, Source
@@ -68,7 +69,7 @@ def photos_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PHOTO_SUFFIXES)
 
 
-def map_points(out: Path, patch_scale: float) -> PointPatches:
+def map_points(out: Path, window: PatchWindow) -> PointPatches:
     """Cut the patches of every observation of every point of a finished run's map.
 
     Raises `InputError` if the run's photographs or keypoints are not there any more, or belong to another
@@ -88,7 +89,7 @@ def map_points(out: Path, patch_scale: float) -> PointPatches:
         images.append(load_gray(photos[image.name]))
         keypoints.append(found)
         tracks.append(image.point_ids)
-    return patches_of_tracks(images, keypoints, tracks, patch_scale)
+    return patches_of_tracks(images, keypoints, tracks, window)
 
 
 def _read_list(path: Path) -> list[Source]:

@@ -61,11 +61,11 @@ def build_patch_set(
                 for (name, _), points in zip(photos, pool.map(_Synthetic(options), paths), strict=True):
                     writer.add(name, Views.SYNTHETIC, points)
                     step.advance(note=f"{writer.num_points} points")
-    return writer.finish(patch_scale=options.patch_scale, sources=sources, options=as_recorded(options))
+    return writer.finish(window=options.window, sources=sources, options=as_recorded(options))
 
 
 def _read_map(source: Source, options: PatchSetOptions) -> Iterator[tuple[str, PointPatches]]:
-    points = map_points(source.path, options.patch_scale)
+    points = map_points(source.path, options.window)
     rng = _generator(options.seed, source.name)
     yield source.name, points.subset(options.points_per_scene, rng)
 
@@ -104,7 +104,7 @@ class _Real:
             RootSift(),
             rng,
             max_pairs=self.options.pairs_per_scene,
-            patch_scale=self.options.patch_scale,
+            window=self.options.window,
         )
         return points.subset(self.options.points_per_scene, rng)
 
@@ -122,7 +122,7 @@ class _Synthetic:
             _detector(self.options),
             rng,
             num_views=self.options.synthetic_views,
-            patch_scale=self.options.patch_scale,
+            window=self.options.window,
         )
         return points.subset(self.options.points_per_photo, rng)
 

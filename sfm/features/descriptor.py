@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.features.keypoints import Keypoints
+from sfm.features.patch_window import PatchWindow
 from sfm.images.gray import GrayImage
 
 
@@ -47,11 +48,11 @@ class DescribesPatches(Protocol):
 
     Attributes
     ----------
-    patch_scales
-        Sides of a keypoint's patches in sigmas, one or several.
+    patch_windows
+        What a keypoint's patches show, one or several.
     """
 
-    patch_scales: tuple[float, ...]
+    patch_windows: tuple[PatchWindow, ...]
 
     def cut_patches(self, image: GrayImage, keypoints: Keypoints) -> Any:
         """Cut the patches of `keypoints` where they are described: (N, S, 32, 32) uint8, S sizes."""

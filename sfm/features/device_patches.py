@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sfm.features.keypoints import Keypoints
+from sfm.features.patch_window import PatchWindow
 from sfm.features.patches import patch_levels, patch_samples
 from sfm.images.gray import GrayImage
 
@@ -17,7 +18,7 @@ _ROWS_AT_ONCE = 32768
 
 
 def extract_patches_on(
-    device: torch.device, image: GrayImage, keypoints: Keypoints, patch_scale: float, size: int = 32
+    device: torch.device, image: GrayImage, keypoints: Keypoints, window: PatchWindow, size: int = 32
 ) -> Tensor:
     """Cut the patches of `sfm.features.patches.extract_patches` on a device.
 
@@ -27,20 +28,21 @@ def extract_patches_on(
     ----------
     device
         Where to cut, and where the patches stay.
-    image, keypoints, patch_scale, size
+    image, keypoints, window, size
         As there.
 
     Returns
     -------
     (N, 1, size, size) uint8 tensor on `device`
     """
-    samples = _sent(patch_samples(size), device)
+    samples = patch_samples(window, size)
+    offsets = _sent(samples.offsets, device)
     patches = torch.empty((len(keypoints), size * size), dtype=torch.uint8, device=device)
-    for level in patch_levels(image, keypoints, patch_scale, size):
+    for level in patch_levels(image, keypoints, window, samples):
         pixels, rows, affine = (_sent(values, device) for values in (level.pixels, level.rows, level.affine))
         for some, placed in zip(rows.split(_ROWS_AT_ONCE), affine.split(_ROWS_AT_ONCE), strict=True):
-            patches[some] = _bilinear(pixels, placed @ samples)
-    return patches.reshape(-1, 1, size, size)
+            patches[some, level.samples] = _bilinear(pixels, placed @ offsets[:, level.samples])
+    return patches[:, _sent(samples.order, device)].reshape(-1, 1, size, size)
 
 
 def _bilinear(pixels: Tensor, positions: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from sfm.features.descriptor import Descriptor
 from sfm.features.device_patches import extract_patches_on
 from sfm.features.keypoints import Keypoints
 from sfm.features.networks import DIMENSION, PatchNetwork, channels_last, folded
-from sfm.features.patches import PATCH_SCALE, extract_patches
+from sfm.features.patch_window import EVEN_WINDOW, PatchWindow
+from sfm.features.patches import extract_patches
 from sfm.features.precision import precision_of
 from sfm.images.gray import GrayImage
 
@@ -44,8 +46,8 @@ class NetworkDescriptor(Descriptor):
         Checksum of the weights, part of the descriptor's identity.
     device
         "cpu", "cuda", or "auto": CUDA where there is any.
-    patch_scales
-        Sides of a keypoint's patches in sigmas. Of several the descriptors are averaged: domain-size pooling (Dong
+    patch_windows
+        What a keypoint's patches show. Of several the descriptors are averaged: domain-size pooling (Dong
         and Soatto, CVPR 2015).
     batch_size
         Patches at once; None to learn what suits the device.
@@ -62,12 +64,12 @@ class NetworkDescriptor(Descriptor):
         weights_sha256: str,
         *,
         device: str = "auto",
-        patch_scales: tuple[float, ...] = (PATCH_SCALE,),
+        patch_windows: tuple[PatchWindow, ...] = (EVEN_WINDOW,),
         batch_size: int | None = None,
         precision: str = "auto",
     ) -> None:
         self.name = name
-        self.patch_scales = patch_scales
+        self.patch_windows = patch_windows
         self._sha256 = weights_sha256
         self._device = choose_device(device)
         self._batch_size = BatchSize((batch_size,) if batch_size else _BATCHES[self._device.type])
@@ -76,14 +78,16 @@ class NetworkDescriptor(Descriptor):
 
     @property
     def identity(self) -> dict[str, object]:
-        """Name, version, weights, precision and the patches' sizes."""
+        """Name, version, weights, precision and what the patches show."""
+        first, *others = self.patch_windows
         return {
             "descriptor": self.name,
             "version": 2,
             "precision": str(self._dtype).removeprefix("torch."),
             "weights_sha256": self._sha256,
-            "patch_scale": self.patch_scales[0],
-            **({"pooled_with": list(self.patch_scales[1:])} if len(self.patch_scales) > 1 else {}),
+            "patch_scale": first.scale,
+            **({"foveation": first.foveation} if first.foveation else {}),
+            **({"pooled_with": [window.scale for window in others]} if others else {}),
         }
 
     def describe(self, image: GrayImage, keypoints: Keypoints) -> NDArray[np.float32]:
@@ -94,10 +98,12 @@ class NetworkDescriptor(Descriptor):
         """Cut the patches of `keypoints`, (N, S, 32, 32) uint8 of S sizes, on the device that describes them."""
         if self._device.type == "cpu":
             sizes = [
-                torch.from_numpy(extract_patches(image, keypoints, scale)) for scale in self.patch_scales
+                torch.from_numpy(extract_patches(image, keypoints, window)) for window in self.patch_windows
             ]
         else:
-            sizes = [extract_patches_on(self._device, image, keypoints, scale) for scale in self.patch_scales]
+            sizes = [
+                extract_patches_on(self._device, image, keypoints, window) for window in self.patch_windows
+            ]
         return torch.cat(sizes, dim=1)
 
     def describe_patches(self, patches: Tensor | NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -150,20 +156,23 @@ def make_network_descriptor(
 ) -> NetworkDescriptor:
     """Make the descriptor `name` from its packaged weights, or from the file `weights`.
 
-    Patches are as wide as `patch_scale` says in sigmas; by default as wide as those of the weights' training.
+    Patches show what those of the weights' training did, but are as wide as `patch_scale` says in sigmas.
     With `pooling`, a second one of each keypoint is `POOLED_SIZE` times as wide.
 
     Raises `InputError` if the weights cannot be used (see `sfm.features.pretrained.load`) or there is no
     such device.
     """
     loaded = pretrained.load(name, weights)
-    scale = patch_scale or loaded.patch_scale or PATCH_SCALE
+    window = loaded.window or EVEN_WINDOW
+    if patch_scale is not None:
+        window = replace(window, scale=patch_scale)
+    wider = replace(window, scale=POOLED_SIZE * window.scale)
     return NetworkDescriptor(
         name,
         loaded.network,
         loaded.sha256,
         device=device,
-        patch_scales=(scale, POOLED_SIZE * scale) if pooling else (scale,),
+        patch_windows=(window, wider) if pooling else (window,),
         batch_size=batch_size,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,24 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.features.keypoints import Keypoints
+from sfm.features.patch_window import EVEN_WINDOW, PatchWindow
 from sfm.images.gray import GrayImage
 
 Bytes = NDArray[np.uint8]
 
-# Side of a patch in sigmas of its keypoint. SIFT's own window is 12, and what lies around it tells points apart.
-PATCH_SCALE = 32.0
 # cv2.remap takes at most 32767 rows at once.
 _ROWS_AT_ONCE = 16384
 
 
 def extract_patches(
-    image: GrayImage, keypoints: Keypoints, patch_scale: float = PATCH_SCALE, size: int = 32
+    image: GrayImage, keypoints: Keypoints, window: PatchWindow = EVEN_WINDOW, size: int = 32
 ) -> Bytes:
     """Cut a square patch around every keypoint, turned to its angle.
 
-    The patch covers `patch_scale` sigmas of the keypoint, and is read bilinearly from that level of an image
-    pyramid (Gaussian, octaves) whose pixels are nearest in size to the patch's own. Beyond the border the
-    border's pixels are repeated.
+    The patch shows `window`, and every sample is read bilinearly from that level of an image pyramid (Gaussian,
+    octaves) whose pixels are nearest in size to the distance between samples there. Beyond the border the border's
+    pixels are repeated.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def extract_patches(
         What is looked at, perhaps smaller than the original.
     keypoints
         N keypoints in pixels of the original image.
-    patch_scale
-        Side of the patch in sigmas.
+    window
+        What a patch shows around its keypoint.
     size
         Side of the patch in pixels.
 
@@ -45,60 +45,98 @@ def extract_patches(
     -------
     (N, 1, size, size) uint8
     """
-    samples = patch_samples(size)
+    samples = patch_samples(window, size)
     patches = np.empty((len(keypoints), size * size), np.uint8)
-    for level in patch_levels(image, keypoints, patch_scale, size):
+    for level in patch_levels(image, keypoints, window, samples):
+        offsets = samples.offsets[:, level.samples]
         for start in range(0, len(level.rows), _ROWS_AT_ONCE):
             some = slice(start, start + _ROWS_AT_ONCE)
-            map_x, map_y = (level.affine[some, axis] @ samples for axis in (0, 1))
-            patches[level.rows[some]] = cv2.remap(
+            map_x, map_y = (level.affine[some, axis] @ offsets for axis in (0, 1))
+            patches[level.rows[some], level.samples] = cv2.remap(
                 level.pixels, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
             )
-    return patches.reshape(-1, 1, size, size)
+    return patches[:, samples.order].reshape(-1, 1, size, size)
+
+
+@dataclass(frozen=True)
+class PatchSamples:
+    """Where a patch's pixels are read, ring by ring from the middle outwards.
+
+    Attributes
+    ----------
+    offsets : (3, size * size) float32
+        x and y in steps of the middle, and 1.
+    rings : slices of the samples
+        In ring k the distance between samples is nearest to 2**k steps of the middle.
+    order : (size * size,) int64
+        The samples that are the patch's pixels row by row.
+    size
+        Side of the patch in pixels.
+    """
+
+    offsets: NDArray[np.float32]
+    rings: tuple[slice, ...]
+    order: NDArray[np.int64]
+    size: int
+
+
+def patch_samples(window: PatchWindow, size: int) -> PatchSamples:
+    """Return where the pixels of a patch of `size` pixels a side are read."""
+    x, y = (grid.ravel() for grid in np.meshgrid(*[np.arange(size) - (size - 1) / 2] * 2))
+    outwards = window.foveation * (x**2 + y**2) / (size / 2) ** 2
+    # Steps grow by 1 + 3 f r^2 along the radius and by 1 + f r^2 across it.
+    ring = np.rint(np.log2((1 + 3 * outwards) * (1 + outwards)) / 2).astype(int)
+    outwards_first = np.argsort(ring, kind="stable")
+    ends = np.cumsum(np.bincount(ring)).tolist()
+    offsets = np.stack([x * (1 + outwards), y * (1 + outwards), np.ones(size * size)])
+    return PatchSamples(
+        offsets=offsets[:, outwards_first].astype(np.float32),
+        rings=tuple(slice(start, end) for start, end in itertools.pairwise([0, *ends])),
+        order=np.argsort(outwards_first),
+        size=size,
+    )
 
 
 @dataclass(frozen=True)
 class PatchLevel:
-    """A level of an image's pyramid, and where patches lie in it.
+    """A level of an image's pyramid, and which samples of which patches lie in it.
 
     Attributes
     ----------
     pixels : (H, W) uint8
     rows : (M,) int64
-        Which keypoints' patches are read from this level.
+        Keypoints.
+    samples : slice
+        Of `PatchSamples.offsets`.
     affine : (M, 2, 3) float32
-        Takes a patch's samples (`patch_samples`) to pixels of the level.
+        Takes those offsets to pixels of the level.
     """
 
     pixels: Bytes
     rows: NDArray[np.int64]
+    samples: slice
     affine: NDArray[np.float32]
 
 
-def patch_samples(size: int) -> NDArray[np.float32]:
-    """Return the samples of a patch row by row, (3, size * size): x and y in steps from the middle, and 1."""
-    offset = np.arange(size) - (size - 1) / 2
-    x, y = np.meshgrid(offset, offset)
-    return np.stack([x.ravel(), y.ravel(), np.ones(size * size)]).astype(np.float32)
-
-
 def patch_levels(
-    image: GrayImage, keypoints: Keypoints, patch_scale: float, size: int
+    image: GrayImage, keypoints: Keypoints, window: PatchWindow, samples: PatchSamples
 ) -> Iterator[PatchLevel]:
-    """Yield the levels that the patches of `extract_patches` are read from; each keypoint is in one of them."""
+    """Yield what the patches of `extract_patches` are read from; every sample of a keypoint is in one of them."""
     xy = image.from_original(keypoints.xy)
-    step = patch_scale / size * keypoints.scale / image.scale.mean()
-    pyramid = _pyramid(image.pixels, float(step.max(initial=1.0)))
-    nearest = np.clip(np.rint(np.log2(np.maximum(step, 1e-6))), 0, len(pyramid) - 1).astype(int)
-    for index, pixels in enumerate(pyramid):
-        (rows,) = np.nonzero(nearest == index)
-        if len(rows):
-            # Halving keeps pixel (0, 0) where it is, so that positions just halve with every level.
-            length, angle = step[rows] / 2**index, keypoints.angle[rows]
-            cos, sin = length * np.cos(angle), length * np.sin(angle)
-            x, y = (xy[rows] / 2**index).T
-            affine = np.stack([cos, -sin, x, sin, cos, y], axis=1).reshape(-1, 2, 3)
-            yield PatchLevel(pixels, rows, affine.astype(np.float32))
+    step = window.middle_step(samples.size) * keypoints.scale / image.scale.mean()
+    pyramid = _pyramid(image.pixels, float(step.max(initial=1.0)) * 2 ** (len(samples.rings) - 1))
+    middle = np.rint(np.log2(np.maximum(step, 1e-6))).astype(int)
+    for further, ring in enumerate(samples.rings):
+        nearest = np.clip(middle + further, 0, len(pyramid) - 1)
+        for index, pixels in enumerate(pyramid):
+            (rows,) = np.nonzero(nearest == index)
+            if len(rows):
+                # Halving keeps pixel (0, 0) where it is, so that positions just halve with every level.
+                length, angle = step[rows] / 2**index, keypoints.angle[rows]
+                cos, sin = length * np.cos(angle), length * np.sin(angle)
+                x, y = (xy[rows] / 2**index).T
+                affine = np.stack([cos, -sin, x, sin, cos, y], axis=1).reshape(-1, 2, 3)
+                yield PatchLevel(pixels, rows, ring, affine.astype(np.float32))
 
 
 def is_flat(patches: Bytes) -> NDArray[np.bool_]:

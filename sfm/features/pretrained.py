@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sfm.errors import InputError
 from sfm.features.networks import NETWORKS, PatchNetwork
+from sfm.features.patch_window import PatchWindow
 from sfm.files import read_tensors, write_json, write_tensors
 
 FOLDER = Path(__file__).with_name("weights")
@@ -37,14 +38,14 @@ class Pretrained:
         The network in evaluation mode, float32, batch normalisation not folded.
     sha256
         Checksum of the file that the weights come from.
-    patch_scale
-        Side of the patches it was trained on, in sigmas; None where the file does not say.
+    window
+        What the patches it was trained on show; None where the file does not say.
     """
 
     name: str
     network: PatchNetwork
     sha256: str
-    patch_scale: float | None
+    window: PatchWindow | None
 
 
 def available() -> tuple[str, ...]:
@@ -83,11 +84,10 @@ def load(name: str, path: Path | None = None) -> Pretrained:
         raise InputError(f"{path} holds weights of {trained_as}, not of {name}.")
     network = NETWORKS[name]()
     _fill(network, state, name, path)
-    scale = metadata.get("patch_scale")
-    return Pretrained(name, network.eval(), sha256(path), float(scale) if scale else None)
+    return Pretrained(name, network.eval(), sha256(path), _window(metadata))
 
 
-def save(network: PatchNetwork, name: str, path: Path, *, patch_scale: float) -> None:
+def save(network: PatchNetwork, name: str, path: Path, *, window: PatchWindow | None) -> None:
     """Write the weights of `network` as fp16 safetensors that `load` reads back as descriptor `name`."""
     tensors = {
         key: value.detach().cpu().numpy().astype(np.float16)
@@ -96,14 +96,15 @@ def save(network: PatchNetwork, name: str, path: Path, *, patch_scale: float) ->
     }
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise ValueError(f"the weights of {name} do not fit into half precision")
-    write_tensors(path, tensors, {"descriptor": name, "patch_scale": str(patch_scale)})
+    seen = {} if window is None else {"patch_scale": str(window.scale), "foveation": str(window.foveation)}
+    write_tensors(path, tensors, {"descriptor": name, **seen})
 
 
 def publish(name: str, path: Path, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:
     """Copy a file that `save` wrote into the package and enter it, with `facts`, into the manifest."""
     pretrained = load(name, path)
     target = folder / f"{name}.safetensors"
-    save(pretrained.network, name, target, patch_scale=pretrained.patch_scale or 0)
+    save(pretrained.network, name, target, window=pretrained.window)
     target.chmod(0o644)  # safetensors writes for the owner alone; an installed package is read by everyone
     entry = {"file": target.name, "sha256": sha256(target), **facts}
     manifest = _read_manifest(folder) | {name: entry}
@@ -114,6 +115,12 @@ def publish(name: str, path: Path, facts: Mapping[str, Any], folder: Path = FOLD
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _window(metadata: Mapping[str, str]) -> PatchWindow | None:
+    if "patch_scale" not in metadata:
+        return None
+    return PatchWindow(float(metadata["patch_scale"]), float(metadata.get("foveation", 0)))
 
 
 @cache

@@ -21,7 +21,7 @@ from sfm.evaluation.poses import pose_auc
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.features.keypoints import Keypoints
-from sfm.features.patches import PATCH_SCALE, extract_patches, is_flat
+from sfm.features.patches import extract_patches, is_flat
 from sfm.geometry.camera import Camera
 from sfm.geometry.epipolar import (
     essential_from_pose,
@@ -240,7 +240,7 @@ class DescribedImages:
         if path not in self._images:
             image = GrayImage.of(_read_gray(path))
             keypoints = self._detector.detect(image)
-            flat = is_flat(extract_patches(image, keypoints, PATCH_SCALE))
+            flat = is_flat(extract_patches(image, keypoints))
             self._images[path] = image, keypoints.take(~flat)
         return self._images[path]
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sfm.features.descriptor import Descriptor
 from sfm.features.keypoints import Keypoints
 from sfm.features.networks import PATCH_SIZE
+from sfm.features.patch_window import PatchWindow
 from sfm.images.gray import GrayImage
 from sfm.learning.metrics import average_precision, fpr_at_recall
 from sfm.learning.patch_set import PatchSet
@@ -94,7 +95,7 @@ def patch_figures(
     chosen = np.sort(rng.permutation(points)[:max_points])
     index = np.concatenate([np.arange(patches.first[p], patches.first[p + 1]) for p in chosen])
     owner = np.repeat(np.arange(len(chosen)), patches.counts[chosen])
-    rows = describe_patches(descriptor, patches.patches(index), patches.patch_scale)
+    rows = describe_patches(descriptor, patches.patches(index), patches.window)
     first = np.searchsorted(owner, np.arange(len(chosen)))
     left, right = rows[first], rows[first + 1]
     fpr95, verification_ap = _verification(left, right, rng)
@@ -107,13 +108,13 @@ def patch_figures(
     )
 
 
-def describe_patches(descriptor: Descriptor, patches: Bytes, patch_scale: float) -> Rows:
+def describe_patches(descriptor: Descriptor, patches: Bytes, window: PatchWindow) -> Rows:
     """Describe (N, 1, 32, 32) patches with any descriptor."""
     if isinstance(descriptor, _DescribesPatches):
         return descriptor.describe_patches(patches)
     per_sheet = _SHEET_TILES**2
     sheets = [patches[start : start + per_sheet] for start in range(0, len(patches), per_sheet)]
-    return np.concatenate([_describe_sheet(descriptor, sheet, patch_scale) for sheet in sheets])
+    return np.concatenate([_describe_sheet(descriptor, sheet, window) for sheet in sheets])
 
 
 def space_use(rows: Rows, owner: Ints) -> SpaceUse:
@@ -170,7 +171,7 @@ def _retrieval(rows: Rows, owner: Ints, queries: Ints) -> float:
     return float(np.mean(precisions))
 
 
-def _describe_sheet(descriptor: Descriptor, patches: Bytes, patch_scale: float) -> Rows:
+def _describe_sheet(descriptor: Descriptor, patches: Bytes, window: PatchWindow) -> Rows:
     """Lay patches side by side and describe their centres as upright keypoints of the scale that fits them."""
     n, side = len(patches), PATCH_SIZE
     sheet = np.zeros((_SHEET_TILES, side, _SHEET_TILES, side), np.uint8)
@@ -179,7 +180,7 @@ def _describe_sheet(descriptor: Descriptor, patches: Bytes, patch_scale: float) 
     centre = (side - 1) / 2
     keypoints = Keypoints(
         xy=np.column_stack([column * side + centre, row * side + centre]).astype(np.float32),
-        scale=np.full(n, side / patch_scale, np.float32),
+        scale=np.full(n, 1 / window.middle_step(side), np.float32),
         angle=np.zeros(n, np.float32),
         response=np.ones(n, np.float32),
     )

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from sfm.errors import InputError
 from sfm.features.networks import PATCH_SIZE
+from sfm.features.patch_window import PatchWindow
 from sfm.files import atomic_path, read_tensors, write_json, write_tensors
 
 Bytes = NDArray[np.uint8]
@@ -169,9 +170,9 @@ class PatchSet:
         return np.diff(self.first)
 
     @property
-    def patch_scale(self) -> float:
-        """Side of the patches in sigmas."""
-        return float(self.manifest["patch_scale"])
+    def window(self) -> PatchWindow:
+        """What the patches show."""
+        return PatchWindow(float(self.manifest["patch_scale"]), float(self.manifest.get("foveation", 0)))
 
     def patches(self, index: Ints) -> Bytes:
         """Read the patches at `index`, in that order: (N, 1, 32, 32) uint8."""
@@ -229,7 +230,7 @@ class PatchSetWriter:
         while self._num_pending >= _SHARD_PATCHES:
             self._write_shard()
 
-    def finish(self, *, patch_scale: float, sources: Sequence[Source], options: dict[str, Any]) -> PatchSet:
+    def finish(self, *, window: PatchWindow, sources: Sequence[Source], options: dict[str, Any]) -> PatchSet:
         """Write what is left, then the index, then the manifest. Raises `InputError` for an empty set."""
         if not self._counts:
             raise InputError("No point was seen in two views: the sources give no patches to learn from.")
@@ -244,7 +245,8 @@ class PatchSetWriter:
         manifest = {
             "format": FORMAT,
             "version": VERSION,
-            "patch_scale": patch_scale,
+            "patch_scale": window.scale,
+            "foveation": window.foveation,
             "points": len(index["count"]),
             "patches": int(index["count"].sum()),
             "scenes": self._scenes,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sfm.features.detectors import Detector
 from sfm.features.keypoints import Keypoints
+from sfm.features.patch_window import PatchWindow
 from sfm.features.patches import extract_patches, is_flat
 from sfm.images.gray import GrayImage
 from sfm.learning.lighting import relight
@@ -21,7 +22,7 @@ def synthetic_points(
     rng: np.random.Generator,
     *,
     num_views: int,
-    patch_scale: float,
+    window: PatchWindow,
 ) -> PointPatches:
     """Warp and relight a photograph, detect keypoints in every view anew, and group their patches by point.
 
@@ -38,8 +39,8 @@ def synthetic_points(
         Draws views and light.
     num_views
         Synthetic views besides the photograph itself.
-    patch_scale
-        Side of a patch in sigmas.
+    window
+        What a patch shows.
 
     Returns
     -------
@@ -50,7 +51,7 @@ def synthetic_points(
     patches, points = [], []
 
     def add(image: GrayImage, found: Keypoints, ids: NDArray[np.intp]) -> None:
-        cut = extract_patches(image, found, patch_scale)
+        cut = extract_patches(image, found, window)
         useful = ~is_flat(cut)
         patches.append(cut[useful])
         points.append(ids[useful])

@@ -17,6 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 from sfm.features.descriptor import Descriptor
 from sfm.features.keypoints import Keypoints
+from sfm.features.patch_window import PatchWindow
 from sfm.features.patches import extract_patches, is_flat
 from sfm.images.gray import GrayImage
 from sfm.learning.patch_set import PointPatches
@@ -114,7 +115,7 @@ def real_points(
     rng: np.random.Generator,
     *,
     max_pairs: int,
-    patch_scale: float,
+    window: PatchWindow,
 ) -> PointPatches:
     """Match overlapping photographs and cut the patches of every track."""
     described = [descriptor.describe(image, found) for image, found in zip(images, keypoints, strict=True)]
@@ -123,17 +124,17 @@ def real_points(
         verified_matches(keypoints[i], keypoints[j], (described[i], described[j])) for i, j in pairs.tolist()
     ]
     tracks = chain([len(found) for found in keypoints], pairs, matches)
-    return patches_of_tracks(images, keypoints, tracks, patch_scale)
+    return patches_of_tracks(images, keypoints, tracks, window)
 
 
 def patches_of_tracks(
-    images: Sequence[GrayImage], keypoints: Sequence[Keypoints], tracks: Sequence[Ints], patch_scale: float
+    images: Sequence[GrayImage], keypoints: Sequence[Keypoints], tracks: Sequence[Ints], window: PatchWindow
 ) -> PointPatches:
     """Cut the patches of keypoints that have a track (-1: none), grouped by track."""
     patches, points = [], []
     for image, found, track in zip(images, keypoints, tracks, strict=True):
         seen = track >= 0
-        cut = extract_patches(image, found.take(seen), patch_scale)
+        cut = extract_patches(image, found.take(seen), window)
         useful = ~is_flat(cut)
         patches.append(cut[useful])
         points.append(track[seen][useful])

@@ -119,7 +119,7 @@ def train(
         step.advance(run.step)
         run.to_the_end(step)
     weights = folder / "weights.safetensors"
-    pretrained.save(run.network, options.loss, weights, patch_scale=patches.patch_scale)
+    pretrained.save(run.network, options.loss, weights, window=patches.window)
     write_json(folder / "history.json", run.report())
     return Trained(weights, tuple(run.history))
 
@@ -145,7 +145,9 @@ class _Run:
         self.folder = folder
         self.identity = {
             **as_recorded(options),
-            "patch_set": {key: patches.manifest[key] for key in ("points", "patches", "patch_scale")},
+            "patch_set": {
+                key: patches.manifest[key] for key in ("points", "patches", "patch_scale", "foveation")
+            },
             "validation_scenes": list(validation_scenes),
             "init": init.sha256 if init else None,
         }

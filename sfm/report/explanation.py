@@ -13,6 +13,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from sfm.features.patch_window import PatchWindow
 from sfm.files import write_text
 from sfm.images.decode import upright
 from sfm.matching.neighbours import Verdict
@@ -127,8 +128,8 @@ class ExplanationContent:
         Their pixels in full size, as stored.
     orientations
         Their EXIF orientations.
-    patch_scale
-        Side of a network's patch in sigmas.
+    window
+        What a network's patch shows.
     rows
         Of each descriptor: name, matches that pass the ratio test, verified ones, whether beyond chance.
     judged_by
@@ -140,7 +141,7 @@ class ExplanationContent:
     names: tuple[str, str]
     images: tuple[Bytes, Bytes]
     orientations: tuple[int, int]
-    patch_scale: float
+    window: PatchWindow
     rows: Sequence[tuple[str, int, int, bool]]
     judged_by: str
     points: Sequence[ExplainedPoint]
@@ -196,18 +197,18 @@ def render_explanation(content: ExplanationContent) -> str:
         rows=content.rows,
         colours=colours,
         judged_by=content.judged_by,
-        patch_scale=f"{content.patch_scale:g}",
-        window=f"{SIFT_WINDOW:g}",
+        patch_scale=f"{content.window.scale:g}",
+        sift_window=f"{SIFT_WINDOW:g}",
         photos=[first, second],
         marks=_marks(content.points, first),
         points=[
             {
                 "why": point.why,
-                "context": _context(content.images[0], content.orientations[0], point, content.patch_scale),
-                "patch": _patch(point.patch, content.patch_scale, "what a network sees of the point"),
+                "context": _context(content.images[0], content.orientations[0], point, content.window),
+                "patch": _patch(point.patch, content.window, "what a network sees of the point"),
                 "histogram": histogram_svg(point.histogram),
                 "where": _where(point, second, colours),
-                "findings": [_finding(finding, content.patch_scale) for finding in point.findings],
+                "findings": [_finding(finding, content.window) for finding in point.findings],
             }
             for point in content.points
         ],
@@ -238,9 +239,9 @@ def _marks(points: Sequence[ExplainedPoint], photo: _Photo) -> list[tuple[str, s
     return [(f"{x:.1f}", f"{y:.1f}", i) for i, (x, y) in enumerate(places, start=1)]
 
 
-def _context(image: Bytes, orientation: int, point: ExplainedPoint, patch_scale: float) -> Markup:
-    """Draw the surroundings of a point, with the square that the network sees and SIFT's within it."""
-    half = max(_CONTEXT_PATCHES * patch_scale * point.scale / 2, 24.0)
+def _context(image: Bytes, orientation: int, point: ExplainedPoint, window: PatchWindow) -> Markup:
+    """Draw the surroundings of a point, with what the network sees of them and SIFT's square within it."""
+    half = max(_CONTEXT_PATCHES * window.scale * point.scale / 2, 24.0)
     step = _CONTEXT_PX / (2 * half)
     corner = point.xy - half
     move = np.array(
@@ -249,15 +250,22 @@ def _context(image: Bytes, orientation: int, point: ExplainedPoint, patch_scale:
     crop = np.asarray(cv2.warpAffine(image, move, (_CONTEXT_PX, _CONTEXT_PX), flags=cv2.INTER_AREA), np.uint8)
     cos, sin = np.cos(point.angle), np.sin(point.angle)
     turn = np.array([[cos, -sin], [sin, cos]])
-    corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], float)
+    side = np.linspace(-1, 1, 9)[:-1]
+    once = np.ones(len(side))
+    border = np.concatenate(
+        [np.column_stack(xy) for xy in ((side, -once), (once, side), (-side, once), (-once, -side))]
+    )
 
-    def square(sigmas: float) -> str:
-        side = sigmas * point.scale * step / 2
-        pixels = _CONTEXT_PX / 2 + side * corners @ turn.T - 0.5
+    def outline(seen: PatchWindow) -> str:
+        sigmas = [
+            at * seen.distance(radius) / radius
+            for at, radius in zip(border, np.hypot(*border.T), strict=True)
+        ]
+        pixels = _CONTEXT_PX / 2 + point.scale * step * np.array(sigmas) @ turn.T - 0.5
         _, shown = upright_xy(pixels, (_CONTEXT_PX, _CONTEXT_PX), orientation)
         return " ".join(f"{x + 0.5:.1f},{y + 0.5:.1f}" for x, y in shown)
 
-    reach = patch_scale * point.scale * step / 2
+    reach = window.scale * point.scale * step / 2
     ends = np.array([[0.0, 0.0], [reach, 0.0]]) @ turn.T + _CONTEXT_PX / 2 - 0.5
     _, ends = upright_xy(ends, (_CONTEXT_PX, _CONTEXT_PX), orientation)
     (x1, y1), (x2, y2) = ends + 0.5
@@ -265,25 +273,25 @@ def _context(image: Bytes, orientation: int, point: ExplainedPoint, patch_scale:
         f'<svg class="context" viewBox="0 0 {_CONTEXT_PX} {_CONTEXT_PX}" role="img" '
         f'aria-label="Surroundings of the point in the first photograph">'
         f'<image href="{jpeg_data_uri(upright(crop, orientation), 85)}" width="{_CONTEXT_PX}" height="{_CONTEXT_PX}"/>'
-        f'<polygon class="seen" points="{square(patch_scale)}"/>'
-        f'<polygon class="window" points="{square(SIFT_WINDOW)}"/>'
+        f'<polygon class="seen" points="{outline(window)}"/>'
+        f'<polygon class="window" points="{outline(PatchWindow(SIFT_WINDOW))}"/>'
         f'<path class="seen" d="M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}"/></svg>'
     )
 
 
-def _patch(patch: Bytes, patch_scale: float, meaning: str) -> Markup:
+def _patch(patch: Bytes, window: PatchWindow, meaning: str) -> Markup:
     """Draw a patch in large pixels, with SIFT's window in it."""
     side = patch.shape[-1]
     _, data = cv2.imencode(".png", np.ascontiguousarray(patch.reshape(side, side)))
     uri = "data:image/png;base64," + base64.b64encode(data.tobytes()).decode("ascii")
-    inner = side * SIFT_WINDOW / patch_scale
-    window = ""
+    inner = side * window.radius(SIFT_WINDOW / 2)
+    square = ""
     if inner < side:
         start = (side - inner) / 2
-        window = f'<rect class="window" x="{start:g}" y="{start:g}" width="{inner:g}" height="{inner:g}"/>'
+        square = f'<rect class="window" x="{start:g}" y="{start:g}" width="{inner:g}" height="{inner:g}"/>'
     return Markup(
         f'<svg class="patch" viewBox="0 0 {side} {side}" role="img" aria-label="Patch: {escape(meaning)}">'
-        f'<image href="{uri}" width="{side}" height="{side}"/>{window}</svg>'
+        f'<image href="{uri}" width="{side}" height="{side}"/>{square}</svg>'
     )
 
 
@@ -310,7 +318,7 @@ def _where(point: ExplainedPoint, photo: _Photo, colours: dict[str, int]) -> Mar
     )
 
 
-def _finding(finding: Finding, patch_scale: float) -> dict[str, Any]:
+def _finding(finding: Finding, window: PatchWindow) -> dict[str, Any]:
     ratio, limit = finding.ratio, finding.limit
     passes = ratio < limit or limit >= 1
     return {
@@ -318,7 +326,7 @@ def _finding(finding: Finding, patch_scale: float) -> dict[str, Any]:
         "neighbours": [
             {
                 "which": which,
-                "patch": _patch(neighbour.patch, patch_scale, f"{which} under {finding.descriptor}"),
+                "patch": _patch(neighbour.patch, window, f"{which} under {finding.descriptor}"),
                 "histogram": histogram_svg(neighbour.histogram),
                 "distance": f"{neighbour.distance:.2f}",
                 "verdict": neighbour.verdict,

@@ -11,6 +11,7 @@ import torch
 
 from sfm.features import pretrained
 from sfm.features.networks import NETWORKS
+from sfm.features.patch_window import PatchWindow
 from sfm.pipelines.evaluate import evaluate
 
 from .command import files_of, refuses, sfm, start, succeeds
@@ -31,7 +32,7 @@ def weights(shared):
         torch.manual_seed(0)
         network = NETWORKS["tfeat"]()
         network.initialise()
-        pretrained.save(network, "tfeat", folder / "tfeat.safetensors", patch_scale=24)
+        pretrained.save(network, "tfeat", folder / "tfeat.safetensors", window=PatchWindow(24))
 
     return once(shared / "weights", make) / "tfeat.safetensors"
 

@@ -9,6 +9,7 @@ from sfm.errors import InputError
 from sfm.features import pretrained
 from sfm.features.choice import DESCRIPTORS, DescriptionOptions, description_named, make_descriptor
 from sfm.features.networks import NETWORKS
+from sfm.features.patch_window import PatchWindow
 
 
 def test_sosnet_with_the_weights_that_ship_by_default():
@@ -26,7 +27,7 @@ def test_sift():
 @pytest.mark.parametrize("name", sorted(set(DESCRIPTORS) - {"sift"}))
 def test_networks_with_weights_of_a_file(tmp_path, name):
     path = tmp_path / "w.safetensors"
-    pretrained.save(NETWORKS[name](), name, path, patch_scale=24.0)
+    pretrained.save(NETWORKS[name](), name, path, window=PatchWindow(24.0))
     options = DescriptionOptions(descriptor=name, weights=path, device="cpu", patch_scale=20.0)
     descriptor = make_descriptor(options, 1600)
     assert descriptor.name == name

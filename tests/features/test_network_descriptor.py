@@ -9,7 +9,7 @@ from sfm.features.detectors import DogDetector
 from sfm.features.keypoints import Keypoints
 from sfm.features.network_descriptor import NetworkDescriptor, choose_device, make_network_descriptor
 from sfm.features.networks import NETWORKS
-from sfm.features.patches import PATCH_SCALE
+from sfm.features.patch_window import PATCH_SCALE, PatchWindow
 from sfm.images.gray import GrayImage
 from sfm.matching.mutual import match_mutual
 
@@ -111,7 +111,7 @@ def test_describes_keypoints_of_an_image():
 @pytest.mark.parametrize(("asked", "got"), [(None, 24.0), (20.0, 20.0)])
 def test_the_identity_names_weights_and_patches_as_wide_as_in_training_or_as_asked(tmp_path, asked, got):
     path = tmp_path / "w.safetensors"
-    pretrained.save(NETWORKS["sosnet"](), "sosnet", path, patch_scale=24)
+    pretrained.save(NETWORKS["sosnet"](), "sosnet", path, window=PatchWindow(24))
     identity = make_network_descriptor("sosnet", weights=path, device="cpu", patch_scale=asked).identity
     assert identity["weights_sha256"] == pretrained.sha256(path)
     assert identity["patch_scale"] == got
@@ -120,7 +120,7 @@ def test_the_identity_names_weights_and_patches_as_wide_as_in_training_or_as_ask
 def test_patches_of_weights_that_do_not_say_have_the_default_width(tmp_path):
     torch.save(NETWORKS["sosnet"]().state_dict(), tmp_path / "w.pth")
     descriptor = make_network_descriptor("sosnet", weights=tmp_path / "w.pth", device="cpu")
-    assert descriptor.patch_scales == (PATCH_SCALE,)
+    assert descriptor.patch_windows == (PatchWindow(),)
 
 
 def test_the_identity_names_the_precision():
@@ -144,20 +144,20 @@ def test_unknown_devices_are_refused():
 
 class TestPooling(DescriptorContract):
     def make(self):
-        return make(patch_scales=(32.0, 64.0))
+        return make(patch_windows=(PatchWindow(32), PatchWindow(64)))
 
 
 def test_pooling_averages_what_patches_of_two_sizes_say():
     pixels = texture(300, 200)
     view = GrayImage.of(pixels), DogDetector().detect(GrayImage.of(pixels))
-    narrow, wide = (make(patch_scales=(scale,)).describe(*view) for scale in (32.0, 64.0))
-    pooled = make(patch_scales=(32.0, 64.0)).describe(*view)
+    narrow, wide = (make(patch_windows=(PatchWindow(scale),)).describe(*view) for scale in (32.0, 64.0))
+    pooled = make(patch_windows=(PatchWindow(32), PatchWindow(64))).describe(*view)
     mean = narrow + wide
     np.testing.assert_allclose(pooled, mean / np.linalg.norm(mean, axis=1, keepdims=True), atol=1e-5)
 
 
 def test_pooling_is_part_of_the_identity_and_asked_for_by_name():
     alone, pooled = (make_network_descriptor("sosnet", device="cpu", pooling=p) for p in (False, True))
-    assert alone.patch_scales == (PATCH_SCALE,)
-    assert pooled.patch_scales == (PATCH_SCALE, 2 * PATCH_SCALE)
+    assert alone.patch_windows == (PatchWindow(),)
+    assert pooled.patch_windows == (PatchWindow(PATCH_SCALE), PatchWindow(2 * PATCH_SCALE))
     assert alone.identity != pooled.identity

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfm.features.keypoints import Keypoints
-from sfm.features.patches import PATCH_SCALE, extract_patches, is_flat
+from sfm.features.patch_window import PATCH_SCALE, PatchWindow
+from sfm.features.patches import extract_patches, is_flat
 from sfm.images.gray import GrayImage
 
 
@@ -38,6 +39,22 @@ def test_the_angle_turns_the_patch_clockwise():
     assert np.abs(turned.astype(int) - np.rot90(upright)).max() <= 2
 
 
+def test_foveated_samples_lie_where_the_window_says():
+    """An image of its own distance from a point: every pixel of the patch tells how far away it was read."""
+    y, x = np.mgrid[0:400, 0:400] - 199.5
+    pixels = np.clip(np.hypot(x, y) + 0.5, 0, 255).astype(np.uint8)
+    window = PatchWindow(48.0, 0.5)
+    patch = extract_patches(GrayImage.of(pixels), keypoints([199.5, 199.5], 4.0))[0, 0]
+    foveated = extract_patches(GrayImage.of(pixels), keypoints([199.5, 199.5], 4.0), window)[0, 0]
+    at = np.arange(32) - 15.5
+    radius = np.hypot(*np.meshgrid(at, at))
+    assert np.abs(patch - 4 * radius).max() < 3
+    expected = np.array([[4 * window.distance(r / 16) for r in row] for row in radius])
+    assert np.abs(foveated - expected).max() < 3
+    assert foveated[0, 0] > 1.3 * patch[0, 0]
+    assert np.abs(foveated[12:20, 12:20].astype(int) - patch[12:20, 12:20]).max() <= 2
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     scale=st.floats(1.0, 6.0),
@@ -63,10 +80,11 @@ def test_a_patch_follows_its_keypoint_through_turn_and_zoom(scale, angle, turn, 
     assert np.abs(a - b).mean() < 8
 
 
-def test_large_keypoints_are_not_aliased():
+@pytest.mark.parametrize("window", [PatchWindow(32.0), PatchWindow(48.0, 0.5)])
+def test_large_keypoints_are_not_aliased(window):
     # A checkerboard of single pixels is grey from afar; a sample every 12 pixels would show black and white.
     pixels = np.indices((800, 800)).sum(axis=0).astype(np.uint8) % 2 * 255
-    patch = extract_patches(GrayImage.of(pixels), keypoints([400, 400], 16.0))
+    patch = extract_patches(GrayImage.of(pixels), keypoints([400, 400], 16.0), window)
     assert patch.std() < 2
     assert abs(patch.mean() - 127.5) < 2
 

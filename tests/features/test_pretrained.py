@@ -10,6 +10,7 @@ from sfm.features import pretrained
 from sfm.features.detectors import DogDetector
 from sfm.features.network_descriptor import make_network_descriptor
 from sfm.features.networks import NETWORKS, HardNet, SosNet
+from sfm.features.patch_window import PatchWindow
 from sfm.images.gray import GrayImage
 
 from .pictures import texture
@@ -25,9 +26,9 @@ def network():
 
 def test_what_is_saved_is_loaded_in_half_precision(network, tmp_path):
     path = tmp_path / "weights.safetensors"
-    pretrained.save(network, "sosnet", path, patch_scale=24)
+    pretrained.save(network, "sosnet", path, window=PatchWindow(24))
     loaded = pretrained.load("sosnet", path)
-    assert loaded.patch_scale == 24
+    assert loaded.window == PatchWindow(24)
     assert loaded.sha256 == pretrained.sha256(path)
     assert path.stat().st_size < 2.8e6
     for key, value in network.state_dict().items():
@@ -37,7 +38,7 @@ def test_what_is_saved_is_loaded_in_half_precision(network, tmp_path):
 
 def test_the_same_network_under_another_name_is_accepted(network, tmp_path):
     path = tmp_path / "weights.safetensors"
-    pretrained.save(network, "sosnet", path, patch_scale=24)
+    pretrained.save(network, "sosnet", path, window=PatchWindow(24))
     assert isinstance(pretrained.load("triplet", path).network, SosNet)
 
 
@@ -53,7 +54,7 @@ def test_published_state_dicts_load(network, tmp_path, wrapper, prefix):
 
 def test_weights_of_another_network_are_refused(network, tmp_path):
     path = tmp_path / "weights.safetensors"
-    pretrained.save(network, "sosnet", path, patch_scale=24)
+    pretrained.save(network, "sosnet", path, window=PatchWindow(24))
     with pytest.raises(InputError, match="weights of sosnet, not of hardnet"):
         pretrained.load("hardnet", path)
     torch.save(HardNet().state_dict(), tmp_path / "hardnet.pth")
@@ -89,7 +90,7 @@ def test_truncated_files_are_refused(network, tmp_path, suffix, share):
     if suffix == ".pth":
         torch.save(network.state_dict(), path)
     else:
-        pretrained.save(network, "sosnet", path, patch_scale=24)
+        pretrained.save(network, "sosnet", path, window=PatchWindow(24))
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(InputError, match="weights"):
@@ -125,7 +126,7 @@ def test_packaged_weights_load_and_are_checked(network, tmp_path, monkeypatch):
         assert pretrained.available() == ()
         with pytest.raises(InputError, match="No weights for sosnet ship"):
             pretrained.load("sosnet")
-        pretrained.save(network, "sosnet", tmp_path / "w.safetensors", patch_scale=24)
+        pretrained.save(network, "sosnet", tmp_path / "w.safetensors", window=PatchWindow(24))
         pretrained.publish("sosnet", tmp_path / "w.safetensors", {"seed": 0}, folder=tmp_path)
         assert pretrained.available() == ("sosnet",)
         assert isinstance(pretrained.load("sosnet").network, SosNet)
@@ -143,7 +144,7 @@ def test_packaged_weights_load_and_are_checked(network, tmp_path, monkeypatch):
 def test_every_packaged_network_describes(name):
     loaded = pretrained.load(name)
     assert type(loaded.network) is NETWORKS[name]
-    assert loaded.patch_scale == 32
+    assert loaded.window == PatchWindow(32)
     image = GrayImage.of(texture())
     rows = make_network_descriptor(name, device="cpu").describe(image, DogDetector().detect(image))
     assert len(rows) > 100

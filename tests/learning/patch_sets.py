@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from sfm.features.patch_window import PatchWindow
 from sfm.learning.patch_set import PatchSetWriter, PointPatches, Source, Views
 
 
@@ -23,4 +24,4 @@ def small_patch_set(folder, seed=0, points=60):
     writer.add("harbour", Views.SYNTHETIC, textures(points, 2, rng))
     writer.add("market", Views.SYNTHETIC, textures(2 * points, 4, rng))
     source = Source("harbour", folder / "photos", licence="CC0-1.0", origin="our own")
-    return writer.finish(patch_scale=24.0, sources=[source], options={"seed": seed})
+    return writer.finish(window=PatchWindow(24.0), sources=[source], options={"seed": seed})

@@ -51,7 +51,7 @@ def test_figures_can_be_repeated(patches):
 
 def test_sift_describes_patches_through_a_sheet(patches):
     index = np.arange(0, 90)
-    rows = describe_patches(RootSift(), patches.patches(index), patches.patch_scale)
+    rows = describe_patches(RootSift(), patches.patches(index), patches.window)
     assert rows.shape == (90, 128)
     # Three patches a point: the second of a point is nearest to its first.
     similarity = rows[::3] @ rows[1::3].T

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sfm.errors import InputError
+from sfm.features.patch_window import PatchWindow
 from sfm.learning import patch_set
 from sfm.learning.patch_set import PatchSet, PatchSetWriter, PointPatches, Views
 from tests.learning.patch_sets import small_patch_set, textures
@@ -16,9 +17,9 @@ def test_what_is_written_is_read(tmp_path, monkeypatch):
     writer = PatchSetWriter(tmp_path / "set")
     writer.add("a", Views.REAL, first)
     writer.add("b", Views.SYNTHETIC, second)
-    writer.finish(patch_scale=24.0, sources=[], options={})
+    writer.finish(window=PatchWindow(24.0), sources=[], options={})
     opened = PatchSet.open(tmp_path / "set")
-    assert (opened.num_points, opened.num_patches, opened.patch_scale) == (120, 310, 24.0)
+    assert (opened.num_points, opened.num_patches, opened.window) == (120, 310, PatchWindow(24.0))
     assert [len(shard) for shard in opened.shards] == [100, 100, 100, 10]
     assert np.array_equal(opened.patches(np.arange(310)), np.concatenate([first.patches, second.patches]))
     assert np.array_equal(
@@ -52,7 +53,7 @@ def test_a_subset_keeps_whole_points():
 
 def test_an_empty_set_is_refused(tmp_path):
     with pytest.raises(InputError, match="no patches"):
-        PatchSetWriter(tmp_path / "set").finish(patch_scale=24.0, sources=[], options={})
+        PatchSetWriter(tmp_path / "set").finish(window=PatchWindow(24.0), sources=[], options={})
 
 
 def test_an_unfinished_set_is_no_set(tmp_path):

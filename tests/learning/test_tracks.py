@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 
 from sfm.features.detectors import DetectionOptions, DogDetector
+from sfm.features.patch_window import PatchWindow
 from sfm.features.rootsift import RootSift
 from sfm.images.gray import GrayImage
 from sfm.learning.tracks import chain, choose_pairs, real_points
@@ -71,7 +72,7 @@ def test_overlapping_photographs_give_points_with_several_views():
         RootSift(),
         np.random.default_rng(0),
         max_pairs=10,
-        patch_scale=24.0,
+        window=PatchWindow(24.0),
     )
     assert len(points.counts) > 100
     assert set(np.unique(points.counts)) == {2, 3}
@@ -97,6 +98,6 @@ def test_unrelated_photographs_give_nothing():
         RootSift(),
         rng,
         max_pairs=10,
-        patch_scale=24.0,
+        window=PatchWindow(24.0),
     )
     assert len(points.counts) == 0

@@ -8,6 +8,7 @@ import torch
 
 from sfm.errors import InputError, WorkError
 from sfm.features import pretrained
+from sfm.features.patch_window import PatchWindow
 from sfm.learning import trainer
 from sfm.learning.losses import RECIPES, Recipe
 from sfm.learning.trainer import train
@@ -61,7 +62,7 @@ def test_a_short_training_learns(patches, tmp_path, loss):
     assert end.matched > 0.6
     report = json.loads((tmp_path / "history.json").read_text())
     assert report["options"]["validation_scenes"] == ["harbour"]
-    assert pretrained.load(loss, trained.weights).patch_scale == 24.0
+    assert pretrained.load(loss, trained.weights).window == PatchWindow(24.0)
 
 
 def test_the_same_seed_gives_the_same_weights(patches, tmp_path):

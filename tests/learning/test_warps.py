@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.features.keypoints import Keypoints
+from sfm.features.patch_window import PatchWindow
 from sfm.features.patches import extract_patches
 from sfm.images.gray import GrayImage
 from sfm.learning.synthetic import synthetic_points
@@ -132,7 +133,7 @@ def normalised(patches):
 def test_synthetic_points_have_two_views_or_more_and_can_be_repeated():
     detector = DogDetector(DetectionOptions(max_keypoints=300, keep="strongest"))
     first, second = (
-        synthetic_points(photo(), detector, np.random.default_rng(7), num_views=2, patch_scale=24.0)
+        synthetic_points(photo(), detector, np.random.default_rng(7), num_views=2, window=PatchWindow(24.0))
         for _ in range(2)
     )
     assert len(first.counts) > 30
@@ -146,6 +147,6 @@ def test_synthetic_points_have_two_views_or_more_and_can_be_repeated():
 def test_small_photographs_do_not_fail(shape):
     detector = DogDetector(DetectionOptions(max_keypoints=50, keep="strongest"))
     points = synthetic_points(
-        photo(*shape), detector, np.random.default_rng(0), num_views=2, patch_scale=24.0
+        photo(*shape), detector, np.random.default_rng(0), num_views=2, window=PatchWindow(24.0)
     )
     assert points.counts.sum() == len(points.patches)

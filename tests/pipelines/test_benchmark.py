@@ -10,6 +10,7 @@ from sfm.cli.main import main
 from sfm.errors import InputError
 from sfm.features import pretrained
 from sfm.features.networks import TFeat
+from sfm.features.patch_window import PatchWindow
 from sfm.learning.benchmark_options import BenchmarkOptions
 from sfm.pipelines.benchmark import benchmark, draw, parse_contenders, tables
 from tests.learning.patch_sets import small_patch_set
@@ -45,7 +46,7 @@ def weights(tmp_path_factory):
     for seed in (0, 1):
         torch.manual_seed(seed)
         path = tmp_path_factory.mktemp("weights") / f"{seed}.safetensors"
-        pretrained.save(TFeat(), "tfeat", path, patch_scale=24)
+        pretrained.save(TFeat(), "tfeat", path, window=PatchWindow(24))
         paths.append(path)
     return paths
 

@@ -7,6 +7,7 @@ from sfm.errors import InputError, WorkError
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import Detector
 from sfm.features.keypoints import Keypoints
+from sfm.features.patch_window import PatchWindow
 from sfm.features.patches import extract_patches
 from sfm.files import read_tensors
 from sfm.images.photo_set import read_photo_set
@@ -183,7 +184,7 @@ def test_large_photographs_are_shrunk_while_they_are_read(folder):
 class PatchMeans(Means):
     """Describes every keypoint by the mean of its patch."""
 
-    patch_scales = (24.0,)
+    patch_windows = (PatchWindow(24.0),)
 
     def __init__(self, name, factor=1.0):
         super().__init__(name, factor=factor)
@@ -194,7 +195,7 @@ class PatchMeans(Means):
         return self.describe_patches(self.cut_patches(image, keypoints))
 
     def cut_patches(self, image, keypoints):
-        return extract_patches(image, keypoints, *self.patch_scales)
+        return extract_patches(image, keypoints, *self.patch_windows)
 
     def describe_patches(self, patches):
         self.seen.append(patches)

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from sfm.cli.main import main
 from sfm.errors import InputError
 from sfm.features import pretrained
+from sfm.features.patch_window import PatchWindow
 from sfm.learning.trainer import Validation
 from sfm.pipelines.train import draw_curve, load_init
 from tests.learning.patch_sets import small_patch_set
@@ -25,7 +26,7 @@ def test_train_writes_weights_a_history_and_a_curve(tmp_path):
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout)
     assert [entry["step"] for entry in summary["history"]] == [2, 3]
-    assert pretrained.load("tfeat", tmp_path / "out" / "weights.safetensors").patch_scale == 24.0
+    assert pretrained.load("tfeat", tmp_path / "out" / "weights.safetensors").window == PatchWindow(24.0)
     curve = cv2.imread(str(tmp_path / "out" / "curve.png"))
     assert curve.std() > 5
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from sfm.features.keypoints import Keypoints
+from sfm.features.patch_window import PatchWindow
 from sfm.features.patches import extract_patches
 from sfm.features.rootsift import RootSift
 from sfm.images.gray import GrayImage
@@ -101,7 +102,8 @@ def content(**changes):
     )
     rows = [("sift", 120, 90, True), ("sosnet", 150, 0, False)]
     return replace(
-        ExplanationContent((HOSTILE, "b.jpg"), images, (1, 1), 24.0, rows, "sift", [point]), **changes
+        ExplanationContent((HOSTILE, "b.jpg"), images, (1, 1), PatchWindow(24.0), rows, "sift", [point]),
+        **changes,
     )
 
 
