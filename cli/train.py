@@ -53,11 +53,15 @@ def train(
     if (patch_set is None) == (not maps):
         raise InputError("Give either a patch set or --from-map.")
     from sfm.learning.patch_set import PatchSet
-    from sfm.pipelines.train import map_patches, train_descriptor
+    from sfm.pipelines.train import load_init, map_patches, train_descriptor
 
     options = from_mapping(TrainingOptions, values)
-    patches = map_patches(maps, out / "patches", console) if patch_set is None else PatchSet.open(patch_set)
-    run = train_descriptor(patches, out, options, validation_scenes=hold_out, init=init, progress=console)
+    start = load_init(init, options.loss) if init else None
+    if patch_set is None:
+        patches = map_patches(maps, out / "patches", start, console)
+    else:
+        patches = PatchSet.open(patch_set)
+    run = train_descriptor(patches, out, options, validation_scenes=hold_out, init=start, progress=console)
     console.table(
         "Training",
         ["step", "loss", "FPR95 (%)", "matched (%)"],

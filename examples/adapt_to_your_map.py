@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sfm
 from sfm.learning.training_options import TrainingOptions
-from sfm.pipelines.train import map_patches, train_descriptor
+from sfm.pipelines.train import load_init, map_patches, train_descriptor
 
 
 def main() -> None:
@@ -34,14 +34,15 @@ def main() -> None:
     before = reconstruct("before")
 
     # Every point of the map that several photographs see gives that many patches.
-    patches = map_patches([before.out], arguments.out / "patches")
+    start = load_init("sosnet", "sosnet")
+    patches = map_patches([before.out], arguments.out / "patches", start)
     print(f"{patches.num_points} points with {patches.num_patches} patches to learn from.")
 
     # Small steps: the network is to be adapted, not to forget.
     options = TrainingOptions(
         loss="sosnet", steps=arguments.steps, batch_size=min(512, patches.num_points), learning_rate=5e-4
     )
-    run = train_descriptor(patches, arguments.out / "training", options, init="sosnet")
+    run = train_descriptor(patches, arguments.out / "training", options, init=start)
     print(f"The weights are in {run.trained.weights}.")
 
     after = reconstruct("after", run.trained.weights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sfm.features import pretrained
@@ -39,7 +39,7 @@ def train_descriptor(
     options: TrainingOptions,
     *,
     validation_scenes: Sequence[str] = (),
-    init: str | None = None,
+    init: pretrained.Pretrained | None = None,
     progress: Progress = SILENT,
 ) -> TrainingRun:
     """Train and draw the curve.
@@ -55,24 +55,32 @@ def train_descriptor(
     validation_scenes
         Scenes to hold out.
     init
-        Weights to start from: a packaged name or a file; None for new ones.
+        Weights to start from; None for new ones.
     progress
         Who is told.
     """
-    start = load_init(init, options.loss) if init else None
     trained = train(
-        patches, folder, options, validation_scenes=tuple(validation_scenes), init=start, progress=progress
+        patches, folder, options, validation_scenes=tuple(validation_scenes), init=init, progress=progress
     )
     curve = folder / "curve.png"
     draw_curve(trained.history, curve)
     return TrainingRun(trained, curve)
 
 
-def map_patches(maps: Sequence[Path], folder: Path, progress: Progress = SILENT) -> PatchSet:
-    """Collect the patches of the points of finished maps: what `--from-map` trains on."""
-    sources = read_sources(maps)
+def map_patches(
+    maps: Sequence[Path],
+    folder: Path,
+    init: pretrained.Pretrained | None = None,
+    progress: Progress = SILENT,
+) -> PatchSet:
+    """Collect the patches of the points of finished maps: what `--from-map` trains on.
+
+    They show what the patches did that `init` was trained on, if it is known.
+    """
     options = PatchSetOptions(synthetic_views=0)
-    return build_patch_set(sources, folder, options, progress)
+    if init is not None and init.window is not None:
+        options = replace(options, patch_scale=init.window.scale, foveation=init.window.foveation)
+    return build_patch_set(read_sources(maps), folder, options, progress)
 
 
 def load_init(init: str, loss: str) -> pretrained.Pretrained:

@@ -13,10 +13,10 @@ class PatchSetOptions:
     """How patches are collected."""
 
     patch_scale: float = option(
-        48.0, "Side of a patch through its middle, in sigmas of its keypoint.", minimum=1.0
+        56.0, "Side of a patch through its middle, in sigmas of its keypoint.", minimum=1.0
     )
     foveation: float = option(
-        0.5,
+        1.3,
         "How much closer than on average a patch's samples lie in its middle; 0 spreads them evenly.",
         minimum=0.0,
     )

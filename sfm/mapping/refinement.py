@@ -229,7 +229,7 @@ def reprojection_errors(model: Model, images: Iterable[int]) -> NDArray[np.float
     errors = [np.empty(0)]
     for image_id in images:
         image = model.image(image_id)
-        observed = [point for point in image.points2D if point.has_point3D()]
+        observed = image.get_observation_points2D()
         if observed:
             xyz = np.array([model.point3D(point.point3D_id).xyz for point in observed])
             projected = image.camera.img_from_cam(image.cam_from_world() * xyz)

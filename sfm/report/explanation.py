@@ -198,6 +198,7 @@ def render_explanation(content: ExplanationContent) -> str:
         colours=colours,
         judged_by=content.judged_by,
         patch_scale=f"{content.window.scale:g}",
+        foveated=content.window.foveation > 0,
         sift_window=f"{SIFT_WINDOW:g}",
         photos=[first, second],
         marks=_marks(content.points, first),

@@ -8,8 +8,11 @@ from click.testing import CliRunner
 from sfm.cli.main import main
 from sfm.errors import InputError
 from sfm.features import pretrained
+from sfm.features.networks import NETWORKS
 from sfm.features.patch_window import PatchWindow
+from sfm.learning.patch_set_options import PatchSetOptions
 from sfm.learning.trainer import Validation
+from sfm.pipelines import train
 from sfm.pipelines.train import draw_curve, load_init
 from tests.learning.patch_sets import small_patch_set
 
@@ -64,6 +67,18 @@ def test_bad_input_ends_with_one_line_and_code_2(tmp_path, monkeypatch, argument
 def test_init_is_a_name_or_a_file():
     with pytest.raises(InputError, match="no weights file"):
         load_init("nowhere.safetensors", "sosnet")
+
+
+@pytest.mark.parametrize("window", [PatchWindow(40.0, 0.7), None])
+def test_patches_of_a_map_show_what_those_of_the_first_weights_did(tmp_path, monkeypatch, window):
+    asked = []
+    monkeypatch.setattr(train, "read_sources", list)
+    monkeypatch.setattr(
+        train, "build_patch_set", lambda _, folder, options, progress: asked.append(options.window)
+    )
+    pretrained.save(NETWORKS["tfeat"](), "tfeat", tmp_path / "start.safetensors", window=window)
+    train.map_patches([tmp_path], tmp_path / "set", load_init(str(tmp_path / "start.safetensors"), "tfeat"))
+    assert asked == [window or PatchSetOptions().window]
 
 
 def test_a_curve_without_held_out_scenes_is_drawn_too(tmp_path):
