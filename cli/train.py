@@ -57,10 +57,7 @@ def train(
 
     options = from_mapping(TrainingOptions, values)
     start = load_init(init, options.loss) if init else None
-    if patch_set is None:
-        patches = map_patches(maps, out / "patches", start, console)
-    else:
-        patches = PatchSet.open(patch_set)
+    patches = PatchSet.open(patch_set) if patch_set else map_patches(maps, out / "patches", start, console)
     run = train_descriptor(patches, out, options, validation_scenes=hold_out, init=start, progress=console)
     console.table(
         "Training",
