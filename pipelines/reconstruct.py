@@ -19,17 +19,17 @@ from sfm.files import write_json
 from sfm.geometry.camera import Camera
 from sfm.images.cameras import CameraAssignment, CameraOptions, assign_cameras
 from sfm.images.options import PhotoOptions
-from sfm.images.photo_set import PhotoSet, capture_order, every_nth, gps_positions, read_photo_set
+from sfm.images.photo_set import PhotoSet, every_nth, gps_positions, read_photo_set
 from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.mapping.incremental import Watch
 from sfm.mapping.sparse_map import SparseMap
-from sfm.matching.pairs import select_pairs
 from sfm.pipelines.features import FeatureSet, extract_features
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
 from sfm.pipelines.localization_index import index_path, is_current, write_index
 from sfm.pipelines.mapping import MappingResult, build_map
 from sfm.pipelines.matching import PairSet, match_pairs
+from sfm.pipelines.pairs import choose_pairs
 from sfm.pipelines.run_record import RunRecord, read_record
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
@@ -224,8 +224,7 @@ def _run_stages(
         )
     photos = [image.photo for image in features.images]
     with record.stage("matching") as counts:
-        pairs, told = select_pairs(capture_order(photos), options.pairs)
-        progress.say(f"Matching {told}.")
+        pairs = choose_pairs(photos, workspace, descriptor.name, options.pairs, progress)
         pair_set = match_pairs(
             pairs,
             features,

@@ -110,6 +110,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
         raise InputError(f"{path} is missing or is not a whole safetensors file ({error}).") from error
 
 
+def read_leading_rows(path: Path, name: str, count: int) -> Array:
+    """Read at most `count` first rows of an array of a safetensors file; errors are those of `read_tensors`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            stored = file.get_slice(name)
+            rows: Array = stored[: min(count, stored.get_shape()[0])]
+            return rows
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is missing or is not a whole safetensors file ({error}).") from error
+
+
 def read_metadata(path: Path) -> dict[str, str] | None:
     """Read only the metadata of a safetensors file; None if the file is missing or damaged."""
     from safetensors import SafetensorError, safe_open

@@ -7,7 +7,16 @@ import pytest
 
 from sfm import files
 from sfm.errors import InputError, WorkError
-from sfm.files import atomic_path, read_metadata, read_tensors, write_json, write_tensors, write_text, writing
+from sfm.files import (
+    atomic_path,
+    read_leading_rows,
+    read_metadata,
+    read_tensors,
+    write_json,
+    write_tensors,
+    write_text,
+    writing,
+)
 
 
 def interrupted(path, error):
@@ -96,6 +105,17 @@ def test_tensors_and_metadata_come_back(tmp_path):
     for name, array in tensors.items():
         np.testing.assert_array_equal(found[name], array)
         assert found[name].dtype == array.dtype
+
+
+def test_leading_rows(tmp_path):
+    path = tmp_path / "t.safetensors"
+    rows = np.arange(12, dtype=np.float32).reshape(4, 3)
+    write_tensors(path, {"rows": rows})
+    np.testing.assert_array_equal(read_leading_rows(path, "rows", 2), rows[:2])
+    np.testing.assert_array_equal(read_leading_rows(path, "rows", 9), rows)
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(InputError, match="is not a whole"):
+        read_leading_rows(path, "rows", 2)
 
 
 @pytest.mark.parametrize("cut", [0, 4, 40, -1])

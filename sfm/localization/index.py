@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from sfm.errors import InputError
 from sfm.files import read_tensors, write_tensors
-from sfm.localization.retrieval import TRAINING_ROWS, aggregate, train_codebook
 from sfm.mapping.sparse_map import MapImage, SparseMap
+from sfm.matching.retrieval import TRAINING_ROWS, aggregate, spread_rows, train_codebook
 from sfm.workspace import digest_of
 
 Floats32 = NDArray[np.float32]
@@ -174,10 +174,7 @@ def topology_digest(sparse_map: SparseMap) -> str:
 def _train(images: Sequence[MapImage], descriptors: Mapping[str, Floats32]) -> Floats32:
     """Train the codebook on rows from all views, the same share of each."""
     most = 1 + TRAINING_ROWS // max(len(images), 1)
-    samples = []
-    for image in images:
-        rows = _rows_of(image, descriptors)
-        samples.append(rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)])
+    samples = [spread_rows(_rows_of(image, descriptors), most) for image in images]
     return train_codebook(np.concatenate(samples) if samples else np.empty((0, 0), np.float32))
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm.errors import InputError
 from sfm.options import option
 
 Pair = tuple[str, str]
+Views = NDArray[np.float32]
 
 # Up to this many images `auto` matches every pair: 20,000 pairs, some minutes to an hour.
 _EXHAUSTIVE_LIMIT = 200
+_ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -21,10 +28,17 @@ class PairOptions:
     pairs: str = option(
         "auto",
         "Which images are matched with each other: every pair (exhaustive), each with the next ones in the "
-        f"order of their names (sequential), or auto: exhaustive up to {_EXHAUSTIVE_LIMIT} images, sequential above.",
-        choices=("auto", "exhaustive", "sequential"),
+        "order of capture (sequential), each with those that look most like it (retrieval), or auto: "
+        f"exhaustive up to {_EXHAUSTIVE_LIMIT} images, sequential and retrieval together above.",
+        choices=("auto", "exhaustive", "sequential", "retrieval"),
     )
     overlap: int = option(10, "Sequential pairs: match each image with this many next ones.", minimum=1)
+    similar: int = option(
+        20, "Retrieval pairs: match each image with this many that look most like it.", minimum=1
+    )
+    pair_list: Path | None = option(
+        None, "Match these pairs and no others: a text file with the names of two images on each line."
+    )
 
 
 def exhaustive_pairs(names: Sequence[str]) -> list[Pair]:
@@ -41,13 +55,88 @@ def sequential_pairs(names: Sequence[str], overlap: int) -> list[Pair]:
     ]
 
 
-def select_pairs(names: Sequence[str], options: PairOptions) -> tuple[list[Pair], str]:
-    """Choose pairs by `options`; returns them with a few words that say what was chosen."""
-    chosen = options.pairs
-    if chosen == "auto":
-        chosen = "exhaustive" if len(names) <= _EXHAUSTIVE_LIMIT else "sequential"
-    if chosen == "exhaustive":
-        pairs = exhaustive_pairs(names)
-        return pairs, f"every pair of {len(names)} images"
-    pairs = sequential_pairs(names, options.overlap)
-    return pairs, f"each of {len(names)} images with its next {options.overlap}"
+def similar_pairs(names: Sequence[str], views: Views, count: int) -> list[Pair]:
+    """Return the pairs of each image with the `count` that look most like it, each once, in the order of `names`.
+
+    Parameters
+    ----------
+    names
+        N names.
+    views : (N, G) float32
+        Their global descriptors (`sfm.matching.retrieval`), rows of unit length.
+    count
+        How many an image chooses; it may be chosen by more.
+    """
+    count = min(count, len(names) - 1)
+    chosen: set[tuple[int, int]] = set()
+    for start in range(0, len(names) if count > 0 else 0, _ROWS_AT_ONCE):
+        rows = np.arange(start, min(start + _ROWS_AT_ONCE, len(names)))
+        similarity = views[rows] @ views.T
+        similarity[np.arange(len(rows)), rows] = -np.inf
+        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :count]
+        chosen.update(
+            (min(i, j), max(i, j))
+            for i, row in zip(rows.tolist(), nearest.tolist(), strict=True)
+            for j in row
+        )
+    return [(names[i], names[j]) for i, j in sorted(chosen)]
+
+
+def listed_pairs(path: Path, names: Sequence[str]) -> list[Pair]:
+    """Read pairs from a text file, two names a line; empty lines and lines that begin with # are passed over.
+
+    Raises `InputError` if the file cannot be read, or a line is not a pair of two of the images.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--pair-list {path} cannot be read as text ({error}).") from error
+    order = {name: i for i, name in enumerate(names)}
+    pairs: dict[Pair, None] = {}
+    for number, line in enumerate(lines, start=1):
+        found = line.split()
+        if not found or found[0].startswith("#"):
+            continue
+        if len(found) != 2 or found[0] == found[1]:
+            raise InputError(f"{path}, line {number}: not two names of images: {line.strip()[:80]}")
+        for name in found:
+            if name not in order:
+                raise InputError(f"{path}, line {number}: there is no image {name}, or it has no features.")
+        first, second = sorted(found, key=order.__getitem__)
+        pairs[first, second] = None
+    return list(pairs)
+
+
+def select_pairs(
+    names: Sequence[str], options: PairOptions, look: Callable[[], Views]
+) -> tuple[list[Pair], str]:
+    """Choose pairs by `options`; returns them with a few words that say what was chosen.
+
+    Parameters
+    ----------
+    names
+        N images, in the order of capture.
+    options
+        How to choose.
+    look
+        Returns (N, G) global descriptors of the images; called only where likeness counts.
+
+    Raises
+    ------
+    InputError
+        See `listed_pairs`.
+    """
+    if options.pair_list is not None:
+        return listed_pairs(options.pair_list, names), f"the pairs of {options.pair_list.name}"
+    many = len(names) > _EXHAUSTIVE_LIMIT
+    if options.pairs == "exhaustive" or (options.pairs == "auto" and not many):
+        return exhaustive_pairs(names), f"every pair of {len(names)} images"
+    pairs: list[Pair] = []
+    told = []
+    if options.pairs in ("auto", "sequential"):
+        pairs += sequential_pairs(names, options.overlap)
+        told.append(f"its next {options.overlap}")
+    if options.pairs in ("auto", "retrieval"):
+        pairs += similar_pairs(names, look(), options.similar)
+        told.append(f"the {options.similar} that look most like it")
+    return list(dict.fromkeys(pairs)), f"each of {len(names)} images with {' and '.join(told)}"

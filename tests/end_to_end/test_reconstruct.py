@@ -159,6 +159,33 @@ def test_photographs_that_come_and_go_leave_the_rest_alone(street, finished, tmp
     assert data["points"] == pytest.approx(record(finished)["points"], rel=0.01)
 
 
+def test_photographs_are_matched_with_those_that_look_like_them(street, finished, tmp_path):
+    out = shutil.copytree(finished, tmp_path / "out")
+    done = succeeds(
+        "reconstruct", street.images, "-o", out, "--seed", SEED, "--pairs", "retrieval", "--similar", 3
+    )
+    assert f"Matching each of {VIEWS} images with the 3 that look most like it." in done.stderr
+    data = record(out)
+    assert data["stages"]["matching"]["reused"] == data["stages"]["matching"]["pairs"] < 27
+    assert data["registered"] == VIEWS
+    # Along a street, those that look most alike are next to each other.
+    steps = [abs(int(pair["name1"][7:10]) - int(pair["name2"][7:10])) for pair in data["pairs"]]
+    assert max(steps) <= 4
+
+
+def test_pairs_by_list(street, finished, tmp_path):
+    names = [f"street_{i:03d}.jpg" for i in range(VIEWS)]
+    listed = tmp_path / "pairs.txt"
+    listed.write_text(
+        "".join(f"{a} {b}\n" for step in (1, 2) for a, b in zip(names, names[step:], strict=False))
+    )
+    out = shutil.copytree(finished, tmp_path / "out")
+    succeeds("reconstruct", street.images, "-o", out, "--seed", SEED, "--pair-list", listed)
+    data = record(out)
+    assert data["stages"]["matching"]["pairs"] == 2 * VIEWS - 3
+    assert data["registered"] == VIEWS
+
+
 def test_the_same_seed_gives_the_same_map(street, finished, tmp_path):
     out = tmp_path / "again"
     succeeds("reconstruct", street.images, "-o", out, "--seed", SEED)

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from sfm.evaluation.poses import Evaluation
+from sfm.images.photo_set import read_photo_set
 from sfm.mapping.colmap_io import read_map
+from sfm.matching.pairs import PairOptions
 from sfm.pipelines.evaluate import evaluate
+from sfm.pipelines.pairs import choose_pairs
+from sfm.workspace import Workspace
 
 from .command import succeeds
 
@@ -87,3 +91,14 @@ def test_the_walk_along_a_street_by_the_plain_command(mapped_scene):
     assert check["gps"]["rms_m"] < 6
     assert all(abs(ratio - 1) < 0.1 for ratio in check["focal_ratios"].values())
     assert check["focal_ratios"]
+
+
+def test_what_looks_alike_belongs_together(sfm_data, mapped_scene):
+    """Of 54 pairs that retrieval proposes of castle-P19, five a photograph, 53 were verified."""
+    made = Scene.of(mapped_scene("castle-P19"))
+    photos = read_photo_set(sfm_data / "scenes" / "castle-P19" / "images").photos
+    options = PairOptions(pairs="retrieval", similar=5)
+    proposed = choose_pairs(photos, Workspace(made.out), made.record["descriptor"], options)
+    verified = {(pair["name1"], pair["name2"]) for pair in made.record["pairs"] if pair["accepted"]}
+    assert 40 <= len(proposed) <= 95
+    assert len(verified & set(proposed)) >= 0.9 * len(proposed)

@@ -1,12 +1,14 @@
-"""Which views of a map look like a photograph: local descriptors aggregated to one global descriptor each.
+"""Which images look alike: local descriptors aggregated to one global descriptor each.
 
 VLAD: H. Jegou, M. Douze, C. Schmid and P. Perez, "Aggregating local descriptors into a compact image
 representation", CVPR 2010; with the intra-normalisation of R. Arandjelovic and A. Zisserman, "All about VLAD",
-CVPR 2013. Nothing is trained but the codebook, which comes from the map's own descriptors, so that the global
+CVPR 2013. Nothing is trained but the codebook, which comes from the images' own descriptors, so that the global
 descriptor stands the changes of light that the local one stands.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +29,7 @@ def train_codebook(rows: Floats32, seed: int = 0, words: int = WORDS) -> Floats3
     Parameters
     ----------
     rows : (N, D) float32
-        Descriptors of the map, or a fair sample of them.
+        Descriptors of the images, or a fair sample of them.
     seed
         Of the choice of rows and of the first centres.
     words
@@ -83,6 +85,30 @@ def aggregate(rows: Floats32, codebook: Floats32) -> Floats32:
         vlad[used] = np.add.reduceat(rows[order], first, axis=0) - counts[:, None] * codebook[used]
     vlad /= np.maximum(np.linalg.norm(vlad, axis=1, keepdims=True), 1e-12)
     return (vlad / max(float(np.linalg.norm(vlad)), 1e-12)).reshape(-1)
+
+
+def describe_views(images: Sequence[Callable[[], Floats32]]) -> Floats32:
+    """Describe images by a codebook of their own.
+
+    Parameters
+    ----------
+    images
+        For each of V images what reads its (N, D) local descriptors; called twice.
+
+    Returns
+    -------
+    (V, W * D) float32, rows of length 1, or zero where an image has no local descriptors.
+    """
+    most = 1 + TRAINING_ROWS // max(len(images), 1)
+    samples = [spread_rows(read(), most) for read in images]
+    codebook = train_codebook(np.concatenate(samples) if samples else np.empty((0, 0), np.float32))
+    views = [aggregate(read(), codebook) for read in images]
+    return np.array(views, np.float32).reshape(len(images), codebook.size)
+
+
+def spread_rows(rows: Floats32, most: int) -> Floats32:
+    """Return at most `most` rows, taken evenly."""
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)]
 
 
 def rank_views(query: Floats32, views: NDArray[np.floating], count: int) -> NDArray[np.intp]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sfm.localization.retrieval import WORDS, aggregate, rank_views, train_codebook
+from sfm.matching.retrieval import WORDS, aggregate, describe_views, rank_views, train_codebook
 from tests.localization.scene import unit
 
 
@@ -17,6 +17,17 @@ def test_views_of_one_place_rank_before_others():
     views = np.array([aggregate(rows, codebook) for rows in first], np.float16)
     for i, rows in enumerate(second):
         assert rank_views(aggregate(rows, codebook), views, 3)[0] == i
+
+
+def test_images_of_one_place_are_most_alike():
+    rng = np.random.default_rng(5)
+    places = [unit(rng.normal(size=(60, 128))) for _ in range(8)]
+    images = [described(rng, place) for place in places for _ in range(2)]
+    views = describe_views([lambda rows=rows: rows for rows in images])
+    likeness = views @ views.T - 2 * np.eye(len(views))
+    assert likeness.argmax(axis=1).tolist() == [i ^ 1 for i in range(16)]
+    assert describe_views([]).shape == (0, 0)
+    assert not describe_views([lambda: np.empty((0, 128), np.float32)] * 2).any()
 
 
 def test_a_codebook_repeats_and_keeps_to_what_there_is():
