@@ -118,9 +118,9 @@ def sha256(path: Path) -> str:
 
 
 def _window(metadata: Mapping[str, str]) -> PatchWindow | None:
-    if "patch_scale" not in metadata:
-        return None
-    return PatchWindow(float(metadata["patch_scale"]), float(metadata.get("foveation", 0)))
+    # Files of before this was None where it was not known have a width of 0.
+    scale = float(metadata.get("patch_scale", 0))
+    return PatchWindow(scale, float(metadata.get("foveation", 0))) if scale > 0 else None
 
 
 @cache

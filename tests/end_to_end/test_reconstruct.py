@@ -168,9 +168,10 @@ def test_photographs_are_matched_with_those_that_look_like_them(street, finished
     data = record(out)
     assert data["stages"]["matching"]["reused"] == data["stages"]["matching"]["pairs"] < 27
     assert data["registered"] == VIEWS
-    # Along a street, those that look most alike are next to each other.
+    # Along a street, those that look most alike are near each other.
     steps = [abs(int(pair["name1"][7:10]) - int(pair["name2"][7:10])) for pair in data["pairs"]]
-    assert max(steps) <= 4
+    assert max(steps) <= 5
+    assert sum(step <= 3 for step in steps) >= 0.8 * len(steps)
 
 
 def test_pairs_by_list(street, finished, tmp_path):

@@ -9,7 +9,7 @@ from sfm.features.detectors import DogDetector
 from sfm.features.keypoints import Keypoints
 from sfm.features.network_descriptor import NetworkDescriptor, choose_device, make_network_descriptor
 from sfm.features.networks import NETWORKS
-from sfm.features.patch_window import PATCH_SCALE, PatchWindow
+from sfm.features.patch_window import PatchWindow
 from sfm.images.gray import GrayImage
 from sfm.matching.mutual import match_mutual
 
@@ -158,6 +158,6 @@ def test_pooling_averages_what_patches_of_two_sizes_say():
 
 def test_pooling_is_part_of_the_identity_and_asked_for_by_name():
     alone, pooled = (make_network_descriptor("sosnet", device="cpu", pooling=p) for p in (False, True))
-    assert alone.patch_windows == (PatchWindow(),)
-    assert pooled.patch_windows == (PatchWindow(PATCH_SCALE), PatchWindow(2 * PATCH_SCALE))
+    assert alone.patch_windows == (PatchWindow(56, 1.3),)
+    assert pooled.patch_windows == (PatchWindow(56, 1.3), PatchWindow(112, 1.3))
     assert alone.identity != pooled.identity
