@@ -101,24 +101,26 @@ def write_tensors(
 
 def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     """Read a safetensors file: its arrays and its metadata. Raises `InputError` if it is damaged or missing."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is missing or is not a whole safetensors file ({error}).") from error
+    with _reading(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
 
 
 def read_leading_rows(path: Path, name: str, count: int) -> Array:
     """Read at most `count` first rows of an array of a safetensors file; errors are those of `read_tensors`."""
+    with _reading(path) as file:
+        stored = file.get_slice(name)
+        rows: Array = stored[: min(count, stored.get_shape()[0])]
+        return rows
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """Open a safetensors file; turn what is wrong with it into an error that says so."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            stored = file.get_slice(name)
-            rows: Array = stored[: min(count, stored.get_shape()[0])]
-            return rows
+            yield file
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is missing or is not a whole safetensors file ({error}).") from error
 

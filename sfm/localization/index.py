@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from sfm.errors import InputError
 from sfm.files import read_tensors, write_tensors
 from sfm.mapping.sparse_map import MapImage, SparseMap
-from sfm.matching.retrieval import TRAINING_ROWS, aggregate, spread_rows, train_codebook
+from sfm.matching.retrieval import aggregate, codebook_of
 from sfm.workspace import digest_of
 
 Floats32 = NDArray[np.float32]
@@ -138,7 +139,7 @@ def build_index(
         If an image's descriptors are missing or are not those of the map's keypoints.
     """
     images = sparse_map.images_by_name
-    codebook = _train(images, descriptors)
+    codebook = codebook_of([partial(_rows_of, image, descriptors) for image in images])
     views: list[Floats32] = []
     rows_of_views: list[Floats32] = []
     point_ids: list[NDArray[np.int64]] = []
@@ -169,13 +170,6 @@ def topology_digest(sparse_map: SparseMap) -> str:
     for image in sparse_map.images_by_name:
         hashed.update(np.ascontiguousarray(image.point_ids, "<i8").tobytes())
     return digest_of([hashed.hexdigest(), [image.name for image in sparse_map.images_by_name]])
-
-
-def _train(images: Sequence[MapImage], descriptors: Mapping[str, Floats32]) -> Floats32:
-    """Train the codebook on rows from all views, the same share of each."""
-    most = 1 + TRAINING_ROWS // max(len(images), 1)
-    samples = [spread_rows(_rows_of(image, descriptors), most) for image in images]
-    return train_codebook(np.concatenate(samples) if samples else np.empty((0, 0), np.float32))
 
 
 def _rows_of(image: MapImage, descriptors: Mapping[str, Floats32]) -> Floats32:

@@ -18,7 +18,7 @@ Floats32 = NDArray[np.float32]
 
 WORDS = 64
 _ROWS_PER_WORD = 256
-TRAINING_ROWS = WORDS * _ROWS_PER_WORD
+_TRAINING_ROWS = WORDS * _ROWS_PER_WORD
 _ITERATIONS = 12
 _FEWEST_ROWS_PER_WORD = 8
 
@@ -99,16 +99,19 @@ def describe_views(images: Sequence[Callable[[], Floats32]]) -> Floats32:
     -------
     (V, W * D) float32, rows of length 1, or zero where an image has no local descriptors.
     """
-    most = 1 + TRAINING_ROWS // max(len(images), 1)
-    samples = [spread_rows(read(), most) for read in images]
-    codebook = train_codebook(np.concatenate(samples) if samples else np.empty((0, 0), np.float32))
+    codebook = codebook_of(images)
     views = [aggregate(read(), codebook) for read in images]
     return np.array(views, np.float32).reshape(len(images), codebook.size)
 
 
-def spread_rows(rows: Floats32, most: int) -> Floats32:
-    """Return at most `most` rows, taken evenly."""
-    return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)]
+def codebook_of(images: Sequence[Callable[[], Floats32]]) -> Floats32:
+    """Train a codebook on rows of all images, the same share of each; parameters are those of `describe_views`."""
+    most = 1 + _TRAINING_ROWS // max(len(images), 1)
+    samples = []
+    for read in images:
+        rows = read()
+        samples.append(rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)])
+    return train_codebook(np.concatenate(samples) if samples else np.empty((0, 0), np.float32))
 
 
 def rank_views(query: Floats32, views: NDArray[np.floating], count: int) -> NDArray[np.intp]:
