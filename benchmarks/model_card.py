@@ -18,6 +18,7 @@ from typing import Any
 from sfm.features import pretrained
 from sfm.files import atomic_path
 from sfm.learning.losses import RECIPES
+from sfm.learning.patch_set import PatchSet
 from sfm.learning.patch_set_options import PatchSetOptions
 from sfm.learning.training_options import TrainingOptions
 
@@ -88,7 +89,7 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
         "Made by (see [training](../training.md)):",
         "",
         "```",
-        *_commands(name, options, manifest["options"]),
+        *_commands(name, options, manifest["options"] | {"foveation": manifest["foveation"]}),
         "```",
         "",
     ]
@@ -107,7 +108,7 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
 
 def _input(manifest: dict[str, Any]) -> str:
     """Tell what the network sees."""
-    foveation = manifest.get("foveation", 0)
+    foveation = manifest["foveation"]
     middle = f", {1 + foveation:g} times as fine in the middle as on average" if foveation else ""
     return f"32 x 32 grey patches, {manifest['patch_scale']:g} sigmas of their DoG keypoint wide{middle}"
 
@@ -198,7 +199,7 @@ def main() -> None:
     parser.add_argument("--publish", action="store_true", help="put the weights into the package")
     arguments = parser.parse_args()
     run = json.loads((arguments.run / "history.json").read_text())
-    manifest = json.loads((arguments.patches / "manifest.json").read_text())
+    manifest = PatchSet.open(arguments.patches).manifest
     results = _merged([json.loads(path.read_text())["results"] for path in arguments.figures])
     if arguments.publish:
         options = run["options"]
@@ -206,7 +207,7 @@ def main() -> None:
         network = NETWORKS[arguments.name].partition(" (")[0]
         facts = {
             "network": network,
-            **{key: manifest.get(key, 0) for key in ("patch_scale", "foveation")},
+            **{key: manifest[key] for key in ("patch_scale", "foveation")},
             **facts,
         }
         facts["card"] = f"docs/models/{arguments.name}.md"

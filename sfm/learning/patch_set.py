@@ -172,7 +172,7 @@ class PatchSet:
     @property
     def window(self) -> PatchWindow:
         """What the patches show."""
-        return PatchWindow(float(self.manifest["patch_scale"]), float(self.manifest.get("foveation", 0)))
+        return PatchWindow(float(self.manifest["patch_scale"]), float(self.manifest["foveation"]))
 
     def patches(self, index: Ints) -> Bytes:
         """Read the patches at `index`, in that order: (N, 1, 32, 32) uint8."""
@@ -282,4 +282,5 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} is a patch set of version {manifest.get('version')}, this program reads "
             f"version {VERSION}: build it again."
         )
-    return manifest
+    # Sets from before patches could be foveated do not say that theirs are not.
+    return {"foveation": 0.0, **manifest}

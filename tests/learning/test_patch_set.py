@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from sfm.errors import InputError
+from sfm.features import pretrained
 from sfm.features.patch_window import PatchWindow
 from sfm.learning import patch_set
 from sfm.learning.patch_set import PatchSet, PatchSetWriter, PointPatches, Views
+from sfm.learning.trainer import train
+from sfm.learning.training_options import TrainingOptions
 from tests.learning.patch_sets import small_patch_set, textures
 
 
@@ -27,6 +30,18 @@ def test_what_is_written_is_read(tmp_path, monkeypatch):
     )
     assert opened.counts.tolist() == [3] * 70 + [2] * 50
     assert np.array_equal(opened.points_of(["b"]), np.arange(70, 120))
+
+
+def test_a_set_from_before_foveation_is_of_even_patches(tmp_path):
+    small_patch_set(tmp_path / "set")
+    path = tmp_path / "set" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["foveation"]
+    path.write_text(json.dumps(manifest))
+    opened = PatchSet.open(tmp_path / "set")
+    assert opened.window == PatchWindow(24.0, 0.0)
+    options = TrainingOptions(loss="tfeat", steps=1, batch_size=8, device="cpu")
+    assert pretrained.load("tfeat", train(opened, tmp_path / "run", options).weights).window == opened.window
 
 
 def test_sources_keep_licence_and_origin(tmp_path):
