@@ -21,18 +21,28 @@ from sfm.images.photo_set import Photo, capture_order, gps_positions
 from sfm.mapping.colmap_io import from_reconstruction, read_map
 from sfm.mapping.colors import point_colors
 from sfm.mapping.database import MapDatabase, VerifiedPair
-from sfm.mapping.incremental import MapperSettings, Model, Watch, run_mapper, set_colors, write_models
+from sfm.mapping.incremental import (
+    MapperSettings,
+    Model,
+    Watch,
+    complete,
+    largest_first,
+    run_mapper,
+    set_colors,
+    write_models,
+)
 from sfm.mapping.options import MappingOptions
-from sfm.mapping.refinement import refine_robustly
+from sfm.mapping.refinement import ROUNDS, refine_robustly
 from sfm.mapping.sparse_map import SparseMap
 from sfm.mapping.strategy import Strategy, plan
+from sfm.mapping.thinning import thin_out
 from sfm.options import as_recorded
 from sfm.pipelines.matching import PairSet
-from sfm.progress import SILENT, Progress
+from sfm.progress import SILENT, Progress, Step
 from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view_graph
 from sfm.workspace import Recipe, Workspace, changes
 
-MAPPING_VERSION = 6
+MAPPING_VERSION = 7
 _RECORD = "mapping.json"
 # A map with a smaller share of what its view graph connects is worth another attempt.
 _ENOUGH = 0.8
@@ -148,9 +158,16 @@ class _Attempts:
         with self.progress.stage("Map", len(self.photos)) as step:
             settings = strategy.settings
             seed = self.options.seed + start
-            models = run_mapper(database, scratch, settings, seed, step, self.watch)
+            seen = database
+            if self.options.robust and self.options.mapper_matches:
+                seen = scratch.with_suffix(".db")
+                thin_out(database, seen, self.options.mapper_matches)
+            models = run_mapper(seen, scratch, settings, seed, step, self.watch)
             if self.options.robust:
                 models = [self._refined(model, settings) for model in models]
+            if seen != database:
+                models = [self._completed(model, database, settings, seed, step) for model in models]
+                models = largest_first(models)
         if not models:
             self.progress.say(f"Mapping {strategy.words}: no pair of images to start from.")
             return None
@@ -162,13 +179,24 @@ class _Attempts:
         _tell_outcome(outcome, len(self.photos), self.progress)
         return outcome
 
-    def _refined(self, model: Model, settings: MapperSettings) -> Model:
+    def _completed(
+        self, model: Model, database: Path, settings: MapperSettings, seed: int, step: Step
+    ) -> Model:
+        """Give a model the matches that the mapper did not see."""
+        images = model.num_reg_images()
+        model = complete(model, database, settings, seed, step)
+        # What the mapper placed has been refined already.
+        rounds = 1 if model.num_reg_images() == images else ROUNDS
+        return self._refined(model, settings, rounds)
+
+    def _refined(self, model: Model, settings: MapperSettings, rounds: int = ROUNDS) -> Model:
         return refine_robustly(
             model,
             settings.held_cameras,
             settings.max_error_px,
             settings.min_angle_deg,
             principal_point=self.options.principal_point,
+            rounds=rounds,
             threads=settings.threads,
         )
 

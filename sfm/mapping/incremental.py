@@ -32,6 +32,8 @@ _SNAPSHOTS_TO_WATCH = 60  # about so many over a run that somebody watches
 _SHARE_TO_WATCH = 0.1  # of the mapper's time may go into showing the map,
 _QUICK_S = 0.05  # if one look takes longer than this
 
+# Points by which an image is let in where COLMAP's 30 are too many: on a walk, and into a map that has been refined.
+_FEW_POINTS = 15
 _POSE_ERROR = 3  # errors allowed while an image's pose is estimated, as COLMAP relates 12 px to 4
 
 
@@ -125,7 +127,63 @@ def run_mapper(
         shutil.rmtree(scratch, ignore_errors=True)
         raise WorkError(f"The mapper stopped: {str(error).splitlines()[0]}.") from error
     shutil.rmtree(scratch, ignore_errors=True)
-    return sorted(models, key=lambda m: (-m.num_reg_images(), -m.num_points3D()))
+    return largest_first(models)
+
+
+def largest_first(models: Collection[Model]) -> list[Model]:
+    """Sort models by falling number of images, then points; leave out those that larger ones hold all images of."""
+    kept: list[Model] = []
+    inside: set[str] = set()
+    for model in sorted(models, key=lambda m: (-m.num_reg_images(), -m.num_points3D())):
+        names = {model.image(i).name for i in model.reg_image_ids()}
+        if not names <= inside:
+            kept.append(model)
+            inside |= names
+    return kept
+
+
+def complete(model: Model, database: Path, settings: MapperSettings, seed: int, step: Step) -> Model:
+    """Triangulate what a refined model lacks of the database's verified matches, and add images that now fit in.
+
+    Poses that are there stay. Fewer points place an image than while the mapper is at work, for these are more exact.
+
+    Parameters
+    ----------
+    model
+        Made of this database, or of fewer matches between the same keypoints; it is changed.
+    database
+        COLMAP's database with verified pairs.
+    settings
+        Those the model was made by.
+    seed
+        Of every random choice.
+    step
+        Hears of every added image.
+
+    Returns
+    -------
+    The same model, with more points and observations.
+    """
+    with pycolmap.Database.open(database) as opened:
+        cache = pycolmap.DatabaseCache.create(opened, pycolmap.DatabaseCacheOptions())
+    options = _options(settings, seed)
+    options.mapper.abs_pose_min_num_inliers = _FEW_POINTS
+    registration, triangulation = options.get_mapper(), options.get_triangulation()
+    pycolmap.set_random_seed(seed)
+    mapper = pycolmap.IncrementalMapper(cache)
+    mapper.begin_reconstruction(model)
+    for image_id in sorted(model.reg_image_ids()):
+        mapper.triangulate_image(triangulation, image_id)
+    # The mapper offers an image again until it has failed several times.
+    while offered := mapper.find_next_images(registration, structure_less=False):
+        for image_id in offered:
+            if mapper.register_next_image(registration, image_id):
+                mapper.triangulate_image(triangulation, image_id)
+                step.advance(1)
+                break
+    mapper.complete_and_merge_tracks(triangulation)
+    mapper.end_reconstruction(discard=False)
+    return model
 
 
 def _go_on(
@@ -226,7 +284,7 @@ def _options(settings: MapperSettings, seed: int) -> pycolmap.IncrementalPipelin
     if settings.walk:
         options.mapper.init_min_tri_angle = 4.0
         options.mapper.init_max_forward_motion = 1.0
-        options.mapper.abs_pose_min_num_inliers = 15
+        options.mapper.abs_pose_min_num_inliers = _FEW_POINTS
     return options
 
 

@@ -31,8 +31,9 @@ _CAUCHY_SCALE = 2.385
 _LEAST_SIGMA_PX = 0.01
 # The scale of the errors is read from about so many images.
 _IMAGES_LOOKED_AT = 50
-# Rounds of adjusting and dropping, and from how many standard deviations on: less is wrong after each.
-_ROUNDS = 3
+# Rounds of adjusting and dropping: less is wrong after each.
+ROUNDS = 3
+# From how many standard deviations on an observation is dropped.
 _FARTHEST = 8.0
 # Ten times as strict moves cameras by less than a tenth of a millimetre in castle-P19, and takes a quarter longer.
 _FUNCTION_TOLERANCE = 1e-5
@@ -60,13 +61,14 @@ def refine_robustly(
     min_angle_deg: float,
     *,
     principal_point: bool = True,
+    rounds: int = ROUNDS,
     threads: int = -1,
 ) -> Model:
     """Adjust poses, points and intrinsics of a model once more, by Cauchy's loss at the scale of its own errors.
 
     The distortion of cameras that took few of the images is set to zero where their errors do not speak against it.
     Then observations are dropped that are further off than `max_error_px` or eight standard deviations, and points
-    that are left with fewer than two, or with a triangulation angle below `min_angle_deg`. Both are done three times:
+    that are left with fewer than two, or with a triangulation angle below `min_angle_deg`. Both are done in rounds:
     what is wrong pulls less each time, and the scale shrinks.
 
     Parameters
@@ -81,6 +83,8 @@ def refine_robustly(
         Smallest triangulation angle of a point.
     principal_point
         Whether to look for the principal points of cameras that took many of the images.
+    rounds
+        How often; once will do where the poses have been refined before.
     threads
         Number of threads, -1 for all cores.
 
@@ -88,7 +92,7 @@ def refine_robustly(
     -------
     The refined model, which need not be the one given.
     """
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         sigma_px = _deviation(model)
         if sigma_px is None:
             break

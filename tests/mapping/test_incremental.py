@@ -7,7 +7,7 @@ import pytest
 
 from sfm.errors import WorkError
 from sfm.mapping.colmap_io import from_reconstruction, read_map, to_reconstruction
-from sfm.mapping.incremental import MapperSettings, run_mapper, write_models
+from sfm.mapping.incremental import MapperSettings, largest_first, run_mapper, write_models
 
 from .mapper_contract import MapperContract, Steps
 from .maps import assert_same_map, make_map
@@ -34,6 +34,16 @@ def test_an_empty_database_makes_no_model(tmp_path):
 def models():
     large, small = make_map(points=30), make_map(names=("x.jpg", "y.jpg"), points=10, seed=1)
     return large, small, [to_reconstruction(large), to_reconstruction(small)]
+
+
+def test_a_model_whose_images_are_in_larger_ones_is_left_out():
+    large, small, both = models()
+    part = to_reconstruction(make_map(names=[image.name for image in large.images.values()][:2], points=12))
+    kept = largest_first([both[1], part, both[0]])
+    assert [from_reconstruction(model).poses.keys() for model in kept] == [
+        large.poses.keys(),
+        small.poses.keys(),
+    ]
 
 
 def test_models_are_written_in_their_order_with_their_record(tmp_path):

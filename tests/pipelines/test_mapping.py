@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from sfm.errors import WorkError
+from sfm.evaluation.poses import evaluate_poses
+from sfm.evaluation.trajectory import Trajectory
 from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo
 from sfm.mapping.colmap_io import read_map
@@ -176,8 +178,14 @@ def test_too_few_points_in_common(workspace):
     # Enough for a verified pair, too few for a pose; the others are points that nobody else sees.
     strange = np.where(np.isin(lost.point_ids, shared), lost.point_ids, -np.arange(len(lost.point_ids)) - 1)
     images[7] = replace(lost, point_ids=strange)
-    made, _ = run(workspace, replace(truth, images=images))
+    made, _ = run(workspace, replace(truth, images=images), mapper_matches=0)
     assert made.left_out == {lost.name: "too few points in common with the map"}
+    # A map that has been refined lets it in by as many, and in the right place.
+    made, _ = run(workspace, replace(truth, images=images))
+    assert made.left_out == {}
+    found = evaluate_poses(made.models[0].poses, Trajectory(truth.poses))
+    assert (found.registered, found.total) == (7, 7)
+    assert found.ate_rmse < 0.05
 
 
 def test_no_pair_beyond_chance(workspace):
@@ -368,10 +376,16 @@ def test_a_second_map_can_be_done_without(workspace):
     assert len(record(workspace)["attempts"]) == 1
 
 
-@pytest.mark.parametrize(("robust", "principal_point"), [(True, True), (True, False), (False, True)])
-def test_a_finished_map_is_adjusted_once_more_unless_told_otherwise(
-    workspace, monkeypatch, robust, principal_point
-):
+@pytest.mark.parametrize(
+    ("options", "rounds"),
+    [
+        ({}, [3, 1]),
+        ({"principal_point": False}, [3, 1]),
+        ({"mapper_matches": 0}, [3]),
+        ({"robust": False}, []),
+    ],
+)
+def test_a_map_is_adjusted_before_and_after_it_is_completed(workspace, monkeypatch, options, rounds):
     adjusted = []
 
     def listens(model, *limits, **chosen):
@@ -379,10 +393,18 @@ def test_a_finished_map_is_adjusted_once_more_unless_told_otherwise(
         return model
 
     monkeypatch.setattr(mapping, "refine_robustly", listens)
-    options = {"robust": robust, "principal_point": principal_point}
     run(workspace, along_a_wall(WALL), cameras={1: replace(CAMERA, fixed=True)}, **options)
-    told = (({1}, 4.0, 1.5), {"principal_point": principal_point, "threads": -1})
-    assert adjusted == ([told] if robust else [])
+    chosen = {"principal_point": options.get("principal_point", True), "threads": -1}
+    assert adjusted == [(({1}, 4.0, 1.5), chosen | {"rounds": number}) for number in rounds]
+
+
+def test_few_matches_of_a_pair_make_the_same_points(workspace):
+    truth = along_a_wall(WALL, points=1500)
+    few, _ = run(workspace, truth, mapper_matches=150)
+    of_all, _ = run(workspace, truth, mapper_matches=0)
+    assert not of_all.reused
+    assert len(few.models[0].xyz) == pytest.approx(len(of_all.models[0].xyz), rel=0.02)
+    assert len(few.models[0].images) == len(WALL)
 
 
 def test_points_have_the_colours_of_the_photographs(workspace):

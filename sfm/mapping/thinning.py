@@ -1,0 +1,111 @@
+"""Fewer matches for the mapper: those of the longest tracks, as many of every pair as it needs.
+
+What the mapper does takes time with every observation, and a few hundred well connected ones place an image as well as
+thousands do. The others become points when all images are placed (`sfm.mapping.incremental.complete_model`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from sfm.files import writing
+from sfm.mapping.colmap import pycolmap
+
+Matches = tuple[int, int, NDArray[np.integer]]
+
+
+def thin_out(database: Path, copy: Path, per_pair: int) -> None:
+    """Copy COLMAP's database, and leave in the copy the verified matches that `in_long_tracks` chooses.
+
+    Parameters
+    ----------
+    database
+        The file that is copied.
+    copy
+        Where to; a file that is there is replaced.
+    per_pair
+        So many matches of each pair are left at least, or all it has.
+    """
+    with writing(copy):
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.unlink(missing_ok=True)
+    with closing(sqlite3.connect(database)) as whole, closing(sqlite3.connect(copy)) as rows:
+        whole.backup(rows)
+        _keep(rows, per_pair)
+
+
+def _keep(rows: sqlite3.Connection, per_pair: int) -> None:
+    with rows:
+        pairs = rows.execute("SELECT pair_id, data FROM two_view_geometries").fetchall()
+        matches = [
+            (*pycolmap.pair_id_to_image_pair(pair_id), np.frombuffer(data or b"", "<u4").reshape(-1, 2))
+            for pair_id, data in pairs
+        ]
+        kept = in_long_tracks(matches, per_pair)
+        rows.executemany(
+            "UPDATE two_view_geometries SET rows = ?, data = ? WHERE pair_id = ?",
+            [
+                (int(mask.sum()), of_pair[mask].tobytes(), pair_id)
+                for mask, (_, _, of_pair), (pair_id, _) in zip(kept, matches, pairs, strict=True)
+            ],
+        )
+
+
+def in_long_tracks(pairs: Sequence[Matches], per_pair: int) -> list[NDArray[np.bool_]]:
+    """Choose whole tracks: those that are among the `per_pair` longest of any of their pairs.
+
+    So every pair keeps matches, and what hangs together by one pair still does. Of tracks of one length, chance
+    decides, the same for all pairs.
+
+    Parameters
+    ----------
+    pairs
+        Two images' numbers, and (M, 2) indices of their keypoints.
+    per_pair
+        Number of tracks.
+
+    Returns
+    -------
+    For each pair an (M,) mask.
+    """
+    counts = [len(matches) for _, _, matches in pairs]
+    if not sum(counts):
+        return [np.zeros(0, bool) for _ in pairs]
+    track, length = _tracks(pairs)
+    chance = np.random.default_rng(0).random(len(length))
+    pair = np.repeat(np.arange(len(pairs)), counts)
+    order = np.lexsort((chance[track], -length[track], pair))
+    starts = np.cumsum(counts) - counts
+    place = np.arange(len(order)) - starts[pair]
+    chosen = np.zeros(len(length), bool)
+    chosen[track[order[place < per_pair]]] = True
+    return np.split(chosen[track], np.cumsum(counts)[:-1])
+
+
+def _tracks(pairs: Sequence[Matches]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the track of every match, pair after pair, and the number of observations of every track."""
+    sizes: dict[int, int] = {}
+    for image1, image2, matches in pairs:
+        for image, column in ((image1, 0), (image2, 1)):
+            if len(matches):
+                sizes[image] = max(sizes.get(image, 0), int(matches[:, column].max()) + 1)
+    *starts, total = np.cumsum([0, *sizes.values()]).tolist()
+    first = dict(zip(sizes, starts, strict=True))
+    ends = np.concatenate(
+        [
+            matches.astype(np.int64) + np.array([first[image1], first[image2]])
+            for image1, image2, matches in pairs
+            if len(matches)
+        ]
+    )
+    linked = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(total, total))
+    _, label = connected_components(linked, directed=False)
+    return label[ends[:, 0]], np.bincount(label)

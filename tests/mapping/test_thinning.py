@@ -1,0 +1,147 @@
+"""Fewer matches for the mapper: which are left, and that maps come out whole."""
+
+import sqlite3
+from contextlib import closing
+from itertools import chain, pairwise
+
+import numpy as np
+import pycolmap
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sfm.errors import WorkError
+from sfm.mapping.colmap_io import from_reconstruction
+from sfm.mapping.incremental import MapperSettings, complete, run_mapper
+from sfm.mapping.thinning import in_long_tracks, thin_out
+
+from .mapper_contract import NAMES, MapperContract, Steps, assert_map_is
+from .synthetic import along_a_wall, write_database
+
+
+class TestMapperOfFewMatches(MapperContract):
+    """Maps of thinned pairs, completed afterwards."""
+
+    def run(self, database, out, settings, seed, step):
+        thin = out.with_suffix(".db")
+        thin_out(database, thin, 120)
+        models = run_mapper(thin, out, settings, seed, step)
+        return [complete(model, database, settings, seed, Steps()) for model in models]
+
+
+def track(*images, keypoint=0):
+    """A track through images, matched from each to the next."""
+    return [(a, b, keypoint, keypoint) for a, b in pairwise(images)]
+
+
+def as_pairs(matches):
+    """(image1, image2, keypoint1, keypoint2) of each match, grouped by pair."""
+    pairs = {}
+    for a, b, i, j in matches:
+        pairs.setdefault((a, b), []).append((i, j))
+    return [(a, b, np.array(of_pair, np.uint32)) for (a, b), of_pair in pairs.items()]
+
+
+def left(pairs, per_pair):
+    kept = in_long_tracks(pairs, per_pair)
+    return {(a, b): matches[mask].tolist() for (a, b, matches), mask in zip(pairs, kept, strict=True)}
+
+
+def test_the_longest_tracks_are_left():
+    pairs = as_pairs(track(1, 2, keypoint=0) + track(1, 2, 3, keypoint=1) + track(1, 2, 3, 4, keypoint=2))
+    assert left(pairs, 1) == {(1, 2): [[2, 2]], (2, 3): [[2, 2]], (3, 4): [[2, 2]]}
+    assert left(pairs, 2)[1, 2] == [[1, 1], [2, 2]]
+    assert left(pairs, 3)[1, 2] == [[0, 0], [1, 1], [2, 2]]
+
+
+def test_a_pair_of_short_tracks_alone_still_holds_two_halves_together():
+    halves = [track(*images, keypoint=k) for images in ((1, 2, 3), (4, 5, 6)) for k in range(9)]
+    pairs = as_pairs([*chain.from_iterable(halves), (3, 4, 20, 20), (3, 4, 21, 21)])
+    assert left(pairs, 2)[3, 4] == [[20, 20], [21, 21]]
+    assert len(left(pairs, 2)[1, 2]) == 2
+
+
+@st.composite
+def matched_images(draw):
+    number = st.integers(0, 12)
+    pairs = []
+    for a in range(4):
+        for b in range(a + 1, 4):
+            matches = draw(st.lists(st.tuples(number, number), unique_by=(lambda m: m[0], lambda m: m[1])))
+            pairs.append((a, b, np.array(matches, np.uint32).reshape(-1, 2)))
+    return pairs
+
+
+@given(matched_images(), st.integers(1, 6))
+def test_pairs_keep_enough_and_tracks_stay_whole(pairs, per_pair):
+    kept = in_long_tracks(pairs, per_pair)
+    of_keypoint = {}
+    for (a, b, matches), mask in zip(pairs, kept, strict=True):
+        assert len(mask) == len(matches)
+        assert mask.sum() >= min(per_pair, len(matches))
+        for (i, j), chosen in zip(matches.tolist(), mask, strict=True):
+            of_keypoint.setdefault((a, i), set()).add(bool(chosen))
+            of_keypoint.setdefault((b, j), set()).add(bool(chosen))
+    # All matches of a keypoint are of one track.
+    assert all(len(choices) == 1 for choices in of_keypoint.values())
+
+
+def test_what_the_database_holds_is_copied_and_thinned(tmp_path):
+    write_database(tmp_path / "whole.db", along_a_wall(NAMES))
+    (tmp_path / "thin.db").write_bytes(b"left by a run that was killed")
+    before = (tmp_path / "whole.db").read_bytes()
+    thin_out(tmp_path / "whole.db", tmp_path / "thin.db", 10)
+    assert (tmp_path / "whole.db").read_bytes() == before
+    of_pairs = {}
+    for name in ("whole", "thin"):
+        with pycolmap.Database.open(tmp_path / f"{name}.db") as database:
+            ids, geometries = database.read_two_view_geometries()
+            of_pairs[name] = dict(zip(ids, geometries, strict=True))
+    assert of_pairs["thin"].keys() == of_pairs["whole"].keys()
+    for pair, whole in of_pairs["whole"].items():
+        few = {tuple(match) for match in of_pairs["thin"][pair].inlier_matches.tolist()}
+        assert few <= {tuple(match) for match in whole.inlier_matches.tolist()}
+        assert min(10, len(whole.inlier_matches)) <= len(few)
+        assert of_pairs["thin"][pair].config == whole.config
+    total = {name: sum(len(pair.inlier_matches) for pair in of_pairs[name].values()) for name in of_pairs}
+    assert total["thin"] < 0.3 * total["whole"]
+
+
+def test_all_matches_become_points_afterwards(tmp_path):
+    truth = along_a_wall(NAMES, points=1500)
+    write_database(tmp_path / "whole.db", truth)
+    thin_out(tmp_path / "whole.db", tmp_path / "thin.db", 150)
+    settings = MapperSettings(threads=1)
+    (of_all,) = run_mapper(tmp_path / "whole.db", tmp_path / "scratch", settings, 0, Steps())
+    (few,) = run_mapper(tmp_path / "thin.db", tmp_path / "scratch", settings, 0, Steps())
+    assert few.num_points3D() < 0.5 * of_all.num_points3D()
+    poses = from_reconstruction(few).poses
+    whole = complete(few, tmp_path / "whole.db", settings, 0, Steps())
+    assert whole.num_points3D() > 0.98 * of_all.num_points3D()
+    assert whole.compute_num_observations() > 0.98 * of_all.compute_num_observations()
+    assert_map_is(whole, truth, 0.03)
+    for name, pose in from_reconstruction(whole).poses.items():
+        np.testing.assert_array_equal(pose.translation, poses[name].translation)
+
+
+def test_images_that_see_more_of_the_whole_are_added(tmp_path):
+    truth = along_a_wall(NAMES, points=1500)
+    write_database(tmp_path / "whole.db", truth)
+    thin_out(tmp_path / "whole.db", tmp_path / "thin.db", 150)
+    with closing(sqlite3.connect(tmp_path / "thin.db")) as rows, rows:
+        (last,) = rows.execute("SELECT image_id FROM images WHERE name = ?", (NAMES[-1],)).fetchone()
+        for (pair_id,) in rows.execute("SELECT pair_id FROM two_view_geometries").fetchall():
+            if last in pycolmap.pair_id_to_image_pair(pair_id):
+                rows.execute("DELETE FROM two_view_geometries WHERE pair_id = ?", (pair_id,))
+    settings, step = MapperSettings(threads=1), Steps()
+    (few,) = run_mapper(tmp_path / "thin.db", tmp_path / "scratch", settings, 0, step)
+    assert few.num_reg_images() == step.done == len(NAMES) - 1
+    whole = complete(few, tmp_path / "whole.db", settings, 0, step)
+    assert step.done == len(NAMES)
+    assert_map_is(whole, truth, 0.03)
+
+
+def test_a_full_disk_is_told(tmp_path, disk):
+    write_database(tmp_path / "whole.db", along_a_wall(NAMES))
+    with pytest.raises((WorkError, sqlite3.Error)):
+        thin_out(tmp_path / "whole.db", disk(20) / "thin.db", 10)
