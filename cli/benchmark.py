@@ -39,8 +39,9 @@ def benchmark(
     """Measure descriptors on the same keypoints, where the right answer is known.
 
     TESTS are folders: a patch set; a homography sequence (H_1_k) or a folder of them; frames of a fixed
-    camera; hand-made correspondences (corrs.txt); a scene with images/ and ground_truth/. Where
-    matches below a ratio are told, it is the one that gives the first descriptor's precision at 0.8.
+    camera; hand-made correspondences (corrs.txt); a scene with images/ and ground_truth/. Where matches
+    below a ratio are told, it is the one that gives the precision of SIFT at 0.8, or of the first
+    descriptor where SIFT is not among them.
 
     \b
     sfm benchmark homographies webcam -d sift -d sosnet -d triplet --picture figures.png

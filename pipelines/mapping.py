@@ -143,7 +143,7 @@ class _Attempts:
         again = self._try(first.strategy.told("without contradicting pairs"), reduced, self.scratch / "again")
         if again is not None and again.stands_for(first):
             return again
-        self.progress.say("Mapping all pairs again from another start, for that map is smaller.")
+        self.progress.say("Mapping all pairs again from another start: the map without them is no better.")
         other = self._try(
             first.strategy.told("from another start"),
             self.database.path,

@@ -88,6 +88,16 @@ def test_labels_do_not_share_descriptors(tests, weights):
     assert result.figures["a"] != result.figures["b"]
 
 
+def test_others_are_held_to_the_precision_of_sift_wherever_it_stands(tests, weights):
+    (one,), (other,) = (
+        benchmark([tests / "cam"], parse_contenders(names, "cpu"), OPTIONS)
+        for names in (["sift", f"tfeat={weights[0]}"], [f"tfeat={weights[0]}", "sift"])
+    )
+    assert one.figures == other.figures
+    assert one.figures["sift"]["ratio"] == 0.8
+    assert one.figures["tfeat"]["ratio"] != 0.8
+
+
 def test_the_command_prints_json(tests):
     result = CliRunner().invoke(
         main, ["benchmark", str(tests / "planes"), "-d", "sift", "--keypoints", "200", "--json"]
