@@ -9,6 +9,12 @@ Descriptors", ICCV 2019); here a turn of the image stays a turn of the patch, an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Radius = TypeVar("Radius", float, NDArray[np.float64])
 
 # Side of a patch in sigmas of its keypoint, for weights that do not tell. SIFT's own window is 12.
 PATCH_SCALE = 32.0
@@ -33,18 +39,22 @@ class PatchWindow:
 
     def middle_step(self, size: int) -> float:
         """Return the distance of two samples in the middle of a patch of `size` pixels a side, in sigmas."""
-        return self.scale / size / (1 + self.foveation)
+        return self.scale / size / self.stretch(1.0)
+
+    def stretch(self, radius: Radius) -> Radius:
+        """Return how much farther from the keypoint a patch shows at `radius` half sides than even steps would."""
+        return 1 + self.foveation * radius**2
 
     def distance(self, radius: float) -> float:
         """Return how far from the keypoint, in sigmas, a patch shows at `radius` half sides from its middle."""
-        return self.scale / 2 * radius * (1 + self.foveation * radius**2) / (1 + self.foveation)
+        return self.scale / 2 * radius * self.stretch(radius) / self.stretch(1.0)
 
     def radius(self, distance: float) -> float:
         """Return how many half sides from its middle a patch shows what is `distance` sigmas from the keypoint."""
-        wanted = 2 * distance / self.scale * (1 + self.foveation)
+        wanted = 2 * distance / self.scale * self.stretch(1.0)
         radius = min(wanted, 1.0)
         for _ in range(_NEWTON_STEPS):
-            over = radius * (1 + self.foveation * radius**2) - wanted
+            over = radius * self.stretch(radius) - wanted
             radius -= over / (1 + 3 * self.foveation * radius**2)
         return radius
 

@@ -83,12 +83,12 @@ class PatchSamples:
 def patch_samples(window: PatchWindow, size: int) -> PatchSamples:
     """Return where the pixels of a patch of `size` pixels a side are read."""
     x, y = (grid.ravel() for grid in np.meshgrid(*[np.arange(size) - (size - 1) / 2] * 2))
-    outwards = window.foveation * (x**2 + y**2) / (size / 2) ** 2
-    # Steps grow by 1 + 3 f r^2 along the radius and by 1 + f r^2 across it.
-    ring = np.rint(np.log2((1 + 3 * outwards) * (1 + outwards)) / 2).astype(int)
+    stretch = window.stretch(np.hypot(x, y) / (size / 2))
+    # Steps grow by s = 1 + f r^2 across the radius, and by 1 + 3 f r^2 = 3 s - 2 along it.
+    ring = np.rint(np.log2((3 * stretch - 2) * stretch) / 2).astype(int)
     outwards_first = np.argsort(ring, kind="stable")
     ends = np.cumsum(np.bincount(ring)).tolist()
-    offsets = np.stack([x * (1 + outwards), y * (1 + outwards), np.ones(size * size)])
+    offsets = np.stack([x * stretch, y * stretch, np.ones(size * size)])
     return PatchSamples(
         offsets=offsets[:, outwards_first].astype(np.float32),
         rings=tuple(slice(start, end) for start, end in itertools.pairwise([0, *ends])),
