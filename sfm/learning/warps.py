@@ -17,8 +17,8 @@ Bytes = NDArray[np.uint8]
 # How well a keypoint that was detected again must agree with where the warp takes the first one.
 POSITION_TOLERANCE_SIGMA = 0.75
 POSITION_TOLERANCE_PX = 0.5
-SCALE_TOLERANCE_OCTAVES = 0.4
-ANGLE_TOLERANCE_RAD = np.radians(22.5)
+SCALE_TOLERANCE_OCTAVES = 0.7
+ANGLE_TOLERANCE_RAD = np.radians(40)
 _NEIGHBOURS = 8
 
 
