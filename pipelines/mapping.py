@@ -46,6 +46,8 @@ MAPPING_VERSION = 7
 _RECORD = "mapping.json"
 # A map with a smaller share of what its view graph connects is worth another attempt.
 _ENOUGH = 0.8
+# A part of the matches that is worth mapping by first, and completing afterwards: no more than this share.
+_FEW = 0.4
 # A share of matches in pairs that contradict a map from which they can bend it, even by a robust loss.
 _BENDS = 0.03
 # Longer side of the pictures that give a map its colours while it grows.
@@ -104,9 +106,13 @@ class _Outcome:
 
 @dataclass
 class _Attempts:
-    """Ways to map the same pairs: each is tried, checked and told; every outcome is kept."""
+    """Ways to map the same pairs: each is tried, checked and told; every outcome is kept.
+
+    Of the photographs, `connected` hang together.
+    """
 
     photos: Sequence[Photo]
+    connected: int
     cameras: Mapping[int, Camera]
     pairs: Sequence[tuple[str, str]]
     database: MapDatabase
@@ -117,14 +123,14 @@ class _Attempts:
     watch: Watch | None
     outcomes: list[_Outcome] = field(default_factory=list)
 
-    def in_turn(self, strategies: Sequence[Strategy], connected: int) -> _Outcome | None:
-        """Try strategies until one is good, where `connected` images hang together; return the best, if any.
+    def in_turn(self, strategies: Sequence[Strategy]) -> _Outcome | None:
+        """Try strategies until one is good; return the best, if any.
 
         Of equals it is the first, which suits the photographs best.
         """
         for i, strategy in enumerate(strategies):
             outcome = self._try(strategy, self.database.path, self.scratch / str(i))
-            if outcome is not None and outcome.is_good(connected):
+            if outcome is not None and outcome.is_good(self.connected):
                 break
         return max(self.outcomes, key=lambda outcome: outcome.rank, default=None)
 
@@ -155,19 +161,7 @@ class _Attempts:
         return min(first, other, key=lambda outcome: outcome.check.contradicting_share)
 
     def _try(self, strategy: Strategy, database: Path, scratch: Path, start: int = 0) -> _Outcome | None:
-        with self.progress.stage("Map", len(self.photos)) as step:
-            settings = strategy.settings
-            seed = self.options.seed + start
-            seen = database
-            if self.options.robust and self.options.mapper_matches:
-                seen = scratch.with_suffix(".db")
-                thin_out(database, seen, self.options.mapper_matches)
-            models = run_mapper(seen, scratch, settings, seed, step, self.watch)
-            if self.options.robust:
-                models = [self._refined(model, settings) for model in models]
-            if seen != database:
-                models = [self._completed(model, database, settings, seed, step) for model in models]
-                models = largest_first(models)
+        models = self._models(strategy.settings, database, scratch, self.options.seed + start)
         if not models:
             self.progress.say(f"Mapping {strategy.words}: no pair of images to start from.")
             return None
@@ -178,6 +172,23 @@ class _Attempts:
         self.outcomes.append(outcome)
         _tell_outcome(outcome, len(self.photos), self.progress)
         return outcome
+
+    def _models(self, settings: MapperSettings, database: Path, scratch: Path, seed: int) -> list[Model]:
+        """Map by a part of the matches, if these are much fewer and place enough images, else by all."""
+        part = scratch.with_suffix(".db")
+        share = self.options.mapper_share if self.options.robust else 1.0
+        if share < 1 and thin_out(database, part, share) <= _FEW:
+            with self.progress.stage("Map", len(self.photos)) as step:
+                models = run_mapper(part, scratch / "part", settings, seed, step, self.watch)
+                models = [self._refined(model, settings) for model in models]
+                models = [self._completed(model, database, settings, seed, step) for model in models]
+            models = largest_first(models)
+            if models and models[0].num_reg_images() >= _ENOUGH * self.connected:
+                return models
+            self.progress.say("A part of the matches places too few images: mapping by all of them.")
+        with self.progress.stage("Map", len(self.photos)) as step:
+            models = run_mapper(database, scratch / "all", settings, seed, step, self.watch)
+            return [self._refined(model, settings) for model in models] if self.options.robust else models
 
     def _completed(
         self, model: Model, database: Path, settings: MapperSettings, seed: int, step: Step
@@ -265,6 +276,7 @@ def build_map(
     with MapDatabase(workspace.database) as database:
         attempts = _Attempts(
             photos=photos,
+            connected=len(connected[0]),
             cameras=cameras,
             pairs=[(pair.name1, pair.name2) for pair in pair_set.accepted],
             database=database,
@@ -274,7 +286,7 @@ def build_map(
             progress=progress,
             watch=None if watch is None else _in_colors(watch, by_name),
         )
-        best = attempts.in_turn(strategies, len(connected[0]))
+        best = attempts.in_turn(strategies)
         if best is not None and options.second_map:
             best = attempts.without_contradictions(best)
     if best is None:

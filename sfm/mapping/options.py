@@ -42,11 +42,13 @@ class MappingOptions:
         "more from another start.",
     )
     min_model_size: int = option(3, "Drop models of fewer images.", minimum=2)
-    mapper_matches: int = option(
-        200,
-        "Place the images by so many verified matches of each pair, those of the longest tracks, and make points of "
-        "the others afterwards: maps as good in half the time. 0: by all of them, as --no-robust always does.",
+    mapper_share: float = option(
+        0.1,
+        "Place the images by this share of the verified matches of each pair (100 at least), those of the longest "
+        "tracks, and make points of the others afterwards: maps as good in half the time. Where these are not much "
+        "fewer, or place too few images, and with 1 or --no-robust: by all of them.",
         minimum=0,
+        maximum=1,
     )
     global_growth: float = option(
         1.3, "Adjust the whole map whenever it has grown by this factor, in images or points.", minimum=1.01

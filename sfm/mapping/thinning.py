@@ -21,8 +21,11 @@ from sfm.mapping.colmap import pycolmap
 
 Matches = tuple[int, int, NDArray[np.integer]]
 
+# COLMAP begins a map with a pair of as many.
+FEWEST = 100
 
-def thin_out(database: Path, copy: Path, per_pair: int) -> None:
+
+def thin_out(database: Path, copy: Path, share: float) -> float:
     """Copy COLMAP's database, and leave in the copy the verified matches that `in_long_tracks` chooses.
 
     Parameters
@@ -31,25 +34,29 @@ def thin_out(database: Path, copy: Path, per_pair: int) -> None:
         The file that is copied.
     copy
         Where to; a file that is there is replaced.
-    per_pair
-        So many matches of each pair are left at least, or all it has.
+    share
+        Of the matches of each pair, so many are left at least, and `FEWEST`.
+
+    Returns
+    -------
+    The share of all matches that is left.
     """
     with writing(copy):
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.unlink(missing_ok=True)
     with closing(sqlite3.connect(database)) as whole, closing(sqlite3.connect(copy)) as rows:
         whole.backup(rows)
-        _keep(rows, per_pair)
+        return _keep(rows, share)
 
 
-def _keep(rows: sqlite3.Connection, per_pair: int) -> None:
+def _keep(rows: sqlite3.Connection, share: float) -> float:
     with rows:
         pairs = rows.execute("SELECT pair_id, data FROM two_view_geometries").fetchall()
         matches = [
             (*pycolmap.pair_id_to_image_pair(pair_id), np.frombuffer(data or b"", "<u4").reshape(-1, 2))
             for pair_id, data in pairs
         ]
-        kept = in_long_tracks(matches, per_pair)
+        kept = in_long_tracks(matches, share)
         rows.executemany(
             "UPDATE two_view_geometries SET rows = ?, data = ? WHERE pair_id = ?",
             [
@@ -57,41 +64,48 @@ def _keep(rows: sqlite3.Connection, per_pair: int) -> None:
                 for mask, (_, _, of_pair), (pair_id, _) in zip(kept, matches, pairs, strict=True)
             ],
         )
+    return sum(int(mask.sum()) for mask in kept) / max(1, sum(len(mask) for mask in kept))
 
 
-def in_long_tracks(pairs: Sequence[Matches], per_pair: int) -> list[NDArray[np.bool_]]:
-    """Choose whole tracks: those that are among the `per_pair` longest of any of their pairs.
+def in_long_tracks(pairs: Sequence[Matches], share: float, fewest: int = FEWEST) -> list[NDArray[np.bool_]]:
+    """Choose whole tracks: those that are among the longest of any of their pairs.
 
-    So every pair keeps matches, and what hangs together by one pair still does. Of tracks of one length, chance
-    decides, the same for all pairs.
+    Every pair has a share of its matches chosen, and at least the fewest, or all it has. So pairs with many matches
+    still have more than others, by which COLMAP decides where to begin and how to go on, and what hangs together by one
+    pair still does. Of tracks of one length, chance decides, the same for all pairs. Tracks with two keypoints in one
+    image hold wrong matches, which make them long; they come last.
 
     Parameters
     ----------
     pairs
         Two images' numbers, and (M, 2) indices of their keypoints.
-    per_pair
-        Number of tracks.
+    share
+        0 to 1.
+    fewest
+        Number of matches.
 
     Returns
     -------
     For each pair an (M,) mask.
     """
-    counts = [len(matches) for _, _, matches in pairs]
-    if not sum(counts):
+    counts = np.array([len(matches) for _, _, matches in pairs], np.int64)
+    if not counts.sum():
         return [np.zeros(0, bool) for _ in pairs]
     track, length = _tracks(pairs)
     chance = np.random.default_rng(0).random(len(length))
     pair = np.repeat(np.arange(len(pairs)), counts)
     order = np.lexsort((chance[track], -length[track], pair))
-    starts = np.cumsum(counts) - counts
-    place = np.arange(len(order)) - starts[pair]
+    place = np.arange(len(order)) - (np.cumsum(counts) - counts)[pair]
     chosen = np.zeros(len(length), bool)
-    chosen[track[order[place < per_pair]]] = True
+    chosen[track[order[place < np.maximum(share * counts, fewest)[pair]]]] = True
     return np.split(chosen[track], np.cumsum(counts)[:-1])
 
 
 def _tracks(pairs: Sequence[Matches]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the track of every match, pair after pair, and the number of observations of every track."""
+    """Return the track of every match, pair after pair, and of every track how many images see it.
+
+    A track with two keypoints in one image contradicts itself: 0 images.
+    """
     sizes: dict[int, int] = {}
     for image1, image2, matches in pairs:
         for image, column in ((image1, 0), (image2, 1)):
@@ -107,5 +121,8 @@ def _tracks(pairs: Sequence[Matches]) -> tuple[NDArray[np.intp], NDArray[np.intp
         ]
     )
     linked = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(total, total))
-    _, label = connected_components(linked, directed=False)
-    return label[ends[:, 0]], np.bincount(label)
+    _, track = connected_components(linked, directed=False)
+    length = np.bincount(track)
+    of_image = np.repeat(np.arange(len(sizes)), list(sizes.values()))
+    seen_by = np.bincount(np.unique(np.column_stack([track, of_image]), axis=0)[:, 0])
+    return track[ends[:, 0]], np.where(seen_by < length, 0, length)

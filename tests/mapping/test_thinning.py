@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sfm.errors import WorkError
 from sfm.mapping.colmap_io import from_reconstruction
 from sfm.mapping.incremental import MapperSettings, complete, run_mapper
-from sfm.mapping.thinning import in_long_tracks, thin_out
+from sfm.mapping.thinning import FEWEST, in_long_tracks, thin_out
 
 from .mapper_contract import NAMES, MapperContract, Steps, assert_map_is
 from .synthetic import along_a_wall, write_database
@@ -24,7 +24,7 @@ class TestMapperOfFewMatches(MapperContract):
 
     def run(self, database, out, settings, seed, step):
         thin = out.with_suffix(".db")
-        thin_out(database, thin, 120)
+        thin_out(database, thin, 0.2)
         models = run_mapper(thin, out, settings, seed, step)
         return [complete(model, database, settings, seed, Steps()) for model in models]
 
@@ -42,8 +42,8 @@ def as_pairs(matches):
     return [(a, b, np.array(of_pair, np.uint32)) for (a, b), of_pair in pairs.items()]
 
 
-def left(pairs, per_pair):
-    kept = in_long_tracks(pairs, per_pair)
+def left(pairs, fewest, share=0.0):
+    kept = in_long_tracks(pairs, share, fewest)
     return {(a, b): matches[mask].tolist() for (a, b, matches), mask in zip(pairs, kept, strict=True)}
 
 
@@ -52,6 +52,26 @@ def test_the_longest_tracks_are_left():
     assert left(pairs, 1) == {(1, 2): [[2, 2]], (2, 3): [[2, 2]], (3, 4): [[2, 2]]}
     assert left(pairs, 2)[1, 2] == [[1, 1], [2, 2]]
     assert left(pairs, 3)[1, 2] == [[0, 0], [1, 1], [2, 2]]
+
+
+def test_a_pair_of_many_matches_keeps_more():
+    pairs = as_pairs([m for k in range(40) for m in track(1, 2, keypoint=k)] + track(2, 3, keypoint=0))
+    assert len(left(pairs, 4, share=0.5)[1, 2]) == 20
+    assert len(left(pairs, 4, share=0.0)[1, 2]) == 4
+    assert left(pairs, 4, share=0.5)[2, 3] == [[0, 0]]
+
+
+def test_tracks_that_contradict_themselves_come_last():
+    wrong = [(1, 2, 0, 0), (2, 3, 0, 0), (3, 1, 0, 9)]
+    pairs = as_pairs([*wrong, (1, 2, 1, 1), (2, 3, 1, 1), (3, 1, 1, 1)])
+    assert left(pairs, 1)[1, 2] == [[1, 1]]
+    assert left(pairs, 2)[1, 2] == [[0, 0], [1, 1]]
+
+
+def test_nothing_to_choose_from():
+    assert in_long_tracks([], 0.25) == []
+    (mask,) = in_long_tracks([(1, 2, np.empty((0, 2), np.uint32))], 0.25)
+    assert mask.shape == (0,)
 
 
 def test_a_pair_of_short_tracks_alone_still_holds_two_halves_together():
@@ -72,13 +92,13 @@ def matched_images(draw):
     return pairs
 
 
-@given(matched_images(), st.integers(1, 6))
-def test_pairs_keep_enough_and_tracks_stay_whole(pairs, per_pair):
-    kept = in_long_tracks(pairs, per_pair)
+@given(matched_images(), st.integers(0, 6), st.floats(0, 1))
+def test_pairs_keep_enough_and_tracks_stay_whole(pairs, fewest, share):
+    kept = in_long_tracks(pairs, share, fewest)
     of_keypoint = {}
     for (a, b, matches), mask in zip(pairs, kept, strict=True):
         assert len(mask) == len(matches)
-        assert mask.sum() >= min(per_pair, len(matches))
+        assert mask.sum() >= max(share * len(matches), min(fewest, len(matches)))
         for (i, j), chosen in zip(matches.tolist(), mask, strict=True):
             of_keypoint.setdefault((a, i), set()).add(bool(chosen))
             of_keypoint.setdefault((b, j), set()).add(bool(chosen))
@@ -87,10 +107,10 @@ def test_pairs_keep_enough_and_tracks_stay_whole(pairs, per_pair):
 
 
 def test_what_the_database_holds_is_copied_and_thinned(tmp_path):
-    write_database(tmp_path / "whole.db", along_a_wall(NAMES))
+    write_database(tmp_path / "whole.db", along_a_wall(NAMES, points=1500))
     (tmp_path / "thin.db").write_bytes(b"left by a run that was killed")
     before = (tmp_path / "whole.db").read_bytes()
-    thin_out(tmp_path / "whole.db", tmp_path / "thin.db", 10)
+    share = thin_out(tmp_path / "whole.db", tmp_path / "thin.db", 0.2)
     assert (tmp_path / "whole.db").read_bytes() == before
     of_pairs = {}
     for name in ("whole", "thin"):
@@ -101,16 +121,17 @@ def test_what_the_database_holds_is_copied_and_thinned(tmp_path):
     for pair, whole in of_pairs["whole"].items():
         few = {tuple(match) for match in of_pairs["thin"][pair].inlier_matches.tolist()}
         assert few <= {tuple(match) for match in whole.inlier_matches.tolist()}
-        assert min(10, len(whole.inlier_matches)) <= len(few)
+        assert len(few) >= max(0.2 * len(whole.inlier_matches), min(FEWEST, len(whole.inlier_matches)))
         assert of_pairs["thin"][pair].config == whole.config
     total = {name: sum(len(pair.inlier_matches) for pair in of_pairs[name].values()) for name in of_pairs}
-    assert total["thin"] < 0.3 * total["whole"]
+    assert share == total["thin"] / total["whole"]
+    assert share < 0.5
 
 
 def test_all_matches_become_points_afterwards(tmp_path):
     truth = along_a_wall(NAMES, points=1500)
     write_database(tmp_path / "whole.db", truth)
-    thin_out(tmp_path / "whole.db", tmp_path / "thin.db", 150)
+    thin_out(tmp_path / "whole.db", tmp_path / "thin.db", 0.2)
     settings = MapperSettings(threads=1)
     (of_all,) = run_mapper(tmp_path / "whole.db", tmp_path / "scratch", settings, 0, Steps())
     (few,) = run_mapper(tmp_path / "thin.db", tmp_path / "scratch", settings, 0, Steps())
@@ -127,7 +148,7 @@ def test_all_matches_become_points_afterwards(tmp_path):
 def test_images_that_see_more_of_the_whole_are_added(tmp_path):
     truth = along_a_wall(NAMES, points=1500)
     write_database(tmp_path / "whole.db", truth)
-    thin_out(tmp_path / "whole.db", tmp_path / "thin.db", 150)
+    thin_out(tmp_path / "whole.db", tmp_path / "thin.db", 0.2)
     with closing(sqlite3.connect(tmp_path / "thin.db")) as rows, rows:
         (last,) = rows.execute("SELECT image_id FROM images WHERE name = ?", (NAMES[-1],)).fetchone()
         for (pair_id,) in rows.execute("SELECT pair_id FROM two_view_geometries").fetchall():
@@ -144,4 +165,4 @@ def test_images_that_see_more_of_the_whole_are_added(tmp_path):
 def test_a_full_disk_is_told(tmp_path, disk):
     write_database(tmp_path / "whole.db", along_a_wall(NAMES))
     with pytest.raises((WorkError, sqlite3.Error)):
-        thin_out(tmp_path / "whole.db", disk(20) / "thin.db", 10)
+        thin_out(tmp_path / "whole.db", disk(20) / "thin.db", 0.2)

@@ -15,6 +15,7 @@ from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo
 from sfm.mapping.colmap_io import read_map
 from sfm.mapping.database import ImageEntry, MapDatabase
+from sfm.mapping.incremental import run_mapper
 from sfm.mapping.options import MappingOptions
 from sfm.pipelines import mapping
 from sfm.pipelines.mapping import build_map
@@ -171,14 +172,14 @@ def test_every_image_that_is_left_out_has_a_reason(workspace):
 
 
 def test_too_few_points_in_common(workspace):
-    truth = along_a_wall(WALL, points=400)
+    truth = along_a_wall(WALL, points=1500)
     images = dict(truth.images)
     lost = images[7]
     shared = np.intersect1d(lost.point_ids, images[6].point_ids)[:22]
     # Enough for a verified pair, too few for a pose; the others are points that nobody else sees.
     strange = np.where(np.isin(lost.point_ids, shared), lost.point_ids, -np.arange(len(lost.point_ids)) - 1)
     images[7] = replace(lost, point_ids=strange)
-    made, _ = run(workspace, replace(truth, images=images), mapper_matches=0)
+    made, _ = run(workspace, replace(truth, images=images), mapper_share=1.0)
     assert made.left_out == {lost.name: "too few points in common with the map"}
     # A map that has been refined lets it in by as many, and in the right place.
     made, _ = run(workspace, replace(truth, images=images))
@@ -345,7 +346,7 @@ def test_the_first_map_stays_where_there_is_no_other(workspace, monkeypatch):
     seeds = fails_on_call(monkeypatch, 2, 3)
     made, heard = run(workspace, pairs=pairs, names=WALL)
     assert seeds == [0, 0, 1]
-    assert "Mapping all pairs again from another start, for that map is smaller." in heard.said
+    assert "Mapping all pairs again from another start: the map without them is no better." in heard.said
     assert len(made.models[0].images) == len(WALL)
     assert made.chosen == "as a collection, intrinsics refined"
 
@@ -381,7 +382,7 @@ def test_a_second_map_can_be_done_without(workspace):
     [
         ({}, [3, 1]),
         ({"principal_point": False}, [3, 1]),
-        ({"mapper_matches": 0}, [3]),
+        ({"mapper_share": 1.0}, [3]),
         ({"robust": False}, []),
     ],
 )
@@ -393,15 +394,40 @@ def test_a_map_is_adjusted_before_and_after_it_is_completed(workspace, monkeypat
         return model
 
     monkeypatch.setattr(mapping, "refine_robustly", listens)
-    run(workspace, along_a_wall(WALL), cameras={1: replace(CAMERA, fixed=True)}, **options)
+    run(workspace, along_a_wall(WALL, points=1500), cameras={1: replace(CAMERA, fixed=True)}, **options)
     chosen = {"principal_point": options.get("principal_point", True), "threads": -1}
     assert adjusted == [(({1}, 4.0, 1.5), chosen | {"rounds": number}) for number in rounds]
 
 
+def test_where_a_part_of_the_matches_places_too_few_images_all_are_taken(workspace, monkeypatch):
+    mapped = []
+
+    def fails_at_first(database, *rest):
+        mapped.append(database.name)
+        return [] if len(mapped) == 1 else run_mapper(database, *rest)
+
+    monkeypatch.setattr(mapping, "run_mapper", fails_at_first)
+    made, heard = run(workspace, along_a_wall(WALL, points=1500))
+    assert mapped == ["0.db", "database.db"]
+    assert len(made.models[0].images) == len(WALL)
+    assert "A part of the matches places too few images: mapping by all of them." in heard.said
+
+
+def test_few_matches_are_not_thinned_out(workspace, monkeypatch):
+    mapped = []
+    monkeypatch.setattr(
+        mapping,
+        "run_mapper",
+        lambda database, *rest: mapped.append(database.name) or run_mapper(database, *rest),
+    )
+    run(workspace, along_a_wall(WALL, points=200))
+    assert mapped == ["database.db"]
+
+
 def test_few_matches_of_a_pair_make_the_same_points(workspace):
     truth = along_a_wall(WALL, points=1500)
-    few, _ = run(workspace, truth, mapper_matches=150)
-    of_all, _ = run(workspace, truth, mapper_matches=0)
+    few, _ = run(workspace, truth, mapper_share=0.2)
+    of_all, _ = run(workspace, truth, mapper_share=1.0)
     assert not of_all.reused
     assert len(few.models[0].xyz) == pytest.approx(len(of_all.models[0].xyz), rel=0.02)
     assert len(few.models[0].images) == len(WALL)
