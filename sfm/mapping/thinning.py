@@ -1,7 +1,7 @@
 """Fewer matches for the mapper: those of the longest tracks, as many of every pair as it needs.
 
 What the mapper does takes time with every observation, and a few hundred well connected ones place an image as well as
-thousands do. The others become points when all images are placed (`sfm.mapping.incremental.complete_model`).
+thousands do. The others become points when all images are placed (`sfm.mapping.incremental.complete`).
 """
 
 from __future__ import annotations
@@ -124,5 +124,5 @@ def _tracks(pairs: Sequence[Matches]) -> tuple[NDArray[np.intp], NDArray[np.intp
     _, track = connected_components(linked, directed=False)
     length = np.bincount(track)
     of_image = np.repeat(np.arange(len(sizes)), list(sizes.values()))
-    seen_by = np.bincount(np.unique(np.column_stack([track, of_image]), axis=0)[:, 0])
+    seen_by = np.bincount(np.unique(track.astype(np.int64) * len(sizes) + of_image) // len(sizes))
     return track[ends[:, 0]], np.where(seen_by < length, 0, length)
