@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
-from sfm.geometry.robust import MAD_TO_SIGMA
+from sfm.geometry.robust import MAD_TO_SIGMA, MEDIAN_LENGTH_2D
 from sfm.mapping.colmap import pycolmap
 from sfm.mapping.colmap_io import (
     camera_from_colmap,
@@ -148,6 +148,8 @@ def refine_absolute_pose(
 ) -> AbsolutePose:
     """Minimise the reprojection errors of the inliers, and look again which matches are inliers.
 
+    Cauchy's loss discounts errors from one standard deviation on, for many an inlier is a near miss: what repeats.
+
     Parameters are those of `estimate_absolute_pose`; where errors grow, cut off at the
     threshold, `estimate` stands.
     """
@@ -155,6 +157,9 @@ def refine_absolute_pose(
         return estimate
     options = pycolmap.AbsolutePoseRefinementOptions()
     options.refine_focal_length = estimate.focal_estimated
+    before = reprojection_errors(estimate.cam_from_world, estimate.camera, xy, xyz)
+    sigma_px = float(np.median(before[estimate.inliers])) / MEDIAN_LENGTH_2D
+    options.loss_function_scale = max(sigma_px, _LEAST_SIGMA_PX)
     mask = np.zeros(len(xy), bool)
     mask[estimate.inliers] = True
     colmap_camera = camera_to_colmap(estimate.camera)
@@ -165,7 +170,6 @@ def refine_absolute_pose(
         return estimate
     camera = _like(camera_from_colmap(colmap_camera), estimate.camera)
     pose = pose_from_colmap(found["cam_from_world"])
-    before = reprojection_errors(estimate.cam_from_world, estimate.camera, xy, xyz)
     after = reprojection_errors(pose, camera, xy, xyz)
     if np.minimum(after, threshold_px).sum() > np.minimum(before, threshold_px).sum():
         return estimate
