@@ -101,7 +101,7 @@ class _Outcome:
 
     def is_good(self, connected: int) -> bool:
         """Whether no other strategy needs to be tried, where `connected` images hang together."""
-        return not self.check.problems and len(self.largest.images) >= _ENOUGH * connected
+        return not self.check.problems and _are_enough(len(self.largest.images), connected)
 
 
 @dataclass
@@ -179,16 +179,21 @@ class _Attempts:
         share = self.options.mapper_share if self.options.robust else 1.0
         if share < 1 and thin_out(database, part, share) <= _FEW:
             with self.progress.stage("Map", len(self.photos)) as step:
-                models = run_mapper(part, scratch / "part", settings, seed, step, self.watch)
-                models = [self._refined(model, settings) for model in models]
+                models = self._mapped(settings, part, scratch / "part", seed, step)
                 models = [self._completed(model, database, settings, seed, step) for model in models]
             models = largest_first(models)
-            if models and models[0].num_reg_images() >= _ENOUGH * self.connected:
+            if models and _are_enough(models[0].num_reg_images(), self.connected):
                 return models
             self.progress.say("A part of the matches places too few images: mapping by all of them.")
         with self.progress.stage("Map", len(self.photos)) as step:
-            models = run_mapper(database, scratch / "all", settings, seed, step, self.watch)
-            return [self._refined(model, settings) for model in models] if self.options.robust else models
+            return self._mapped(settings, database, scratch / "all", seed, step)
+
+    def _mapped(
+        self, settings: MapperSettings, database: Path, scratch: Path, seed: int, step: Step
+    ) -> list[Model]:
+        """Run the mapper, and adjust its models robustly where that is wanted."""
+        models = run_mapper(database, scratch, settings, seed, step, self.watch)
+        return [self._refined(model, settings) for model in models] if self.options.robust else models
 
     def _completed(
         self, model: Model, database: Path, settings: MapperSettings, seed: int, step: Step
@@ -316,6 +321,10 @@ def build_map(
     write_models(best.models, workspace.sparse, {_RECORD: json.dumps(record, indent=2, ensure_ascii=False)})
     shutil.rmtree(workspace.mapping, ignore_errors=True)
     return _result(maps, record, reused=False)
+
+
+def _are_enough(images: int, connected: int) -> bool:
+    return images >= _ENOUGH * connected
 
 
 def _reading_told(reading: Reading, first: Strategy) -> str:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from sfm.features.descriptor import Descriptor
 from sfm.features.keypoints import Keypoints
@@ -22,6 +20,7 @@ from sfm.features.patches import extract_patches, is_flat
 from sfm.images.gray import GrayImage
 from sfm.learning.patch_set import PointPatches
 from sfm.matching.mutual import match_mutual
+from sfm.matching.tracks import chain_matches
 
 Ints = NDArray[np.int64]
 
@@ -92,20 +91,8 @@ def chain(sizes: Sequence[int], pairs: Ints, matches: Sequence[Ints]) -> list[In
     For each photograph the track of every keypoint, (N,) int64; -1 for keypoints without one, and for those
     of tracks that have two keypoints in one photograph.
     """
-    first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    links = [match + first[pair] for pair, match in zip(pairs, matches, strict=True)]
-    edges = np.concatenate(links) if links else np.empty((0, 2), np.int64)
-    total = int(first[-1])
-    graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(total, total))
-    _, track = connected_components(graph, directed=False)
-    photograph = np.repeat(np.arange(len(sizes)), sizes)
-    length = np.bincount(track, minlength=total)
-    in_photographs = np.bincount(
-        np.unique(np.column_stack([track, photograph]), axis=0)[:, 0], minlength=total
-    )
-    good = (length >= 2) & (length == in_photographs)
-    track = np.where(good[track], track, -1).astype(np.int64)
-    return [track[first[i] : first[i + 1]] for i in range(len(sizes))]
+    tracks, seen_by = chain_matches(sizes, pairs, matches)
+    return [np.where(seen_by[track] >= 2, track, -1) for track in tracks]
 
 
 def real_points(

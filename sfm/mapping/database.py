@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -212,14 +212,9 @@ class MapDatabase:
 
     def copy_without(self, pairs: Iterable[tuple[str, str]], path: Path) -> None:
         """Write a copy to `path` in which these pairs are not verified, for a mapper that is not to see them."""
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        _unlink(path)
         numbers = [(_pair_id(self._ids[name1], self._ids[name2]),) for name1, name2 in pairs]
-        with closing(sqlite3.connect(path)) as copy:
-            self._rows.backup(copy)
-            with copy:
-                copy.executemany("DELETE FROM two_view_geometries WHERE pair_id = ?", numbers)
+        with fresh_copy(self._rows, path) as copy:
+            copy.executemany("DELETE FROM two_view_geometries WHERE pair_id = ?", numbers)
 
     def _positions(self, image_id: int) -> NDArray[np.float64]:
         columns, data = self._rows.execute(
@@ -361,6 +356,21 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def fresh_copy(rows: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+    """Copy a database to `path`, and yield a connection whose changes to the copy are one transaction.
+
+    Whatever a run that was killed left there is replaced.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    _unlink(path)
+    with closing(sqlite3.connect(path)) as copy:
+        rows.backup(copy)
+        with copy:
+            yield copy
 
 
 def _unlink(path: Path) -> None:

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from sfm.files import writing
 from sfm.mapping.colmap import pycolmap
+from sfm.mapping.database import fresh_copy
+from sfm.matching.tracks import chain_matches
 
 Matches = tuple[int, int, NDArray[np.integer]]
 
@@ -41,29 +40,24 @@ def thin_out(database: Path, copy: Path, share: float) -> float:
     -------
     The share of all matches that is left.
     """
-    with writing(copy):
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.unlink(missing_ok=True)
-    with closing(sqlite3.connect(database)) as whole, closing(sqlite3.connect(copy)) as rows:
-        whole.backup(rows)
-        return _keep(rows, share)
+    with closing(sqlite3.connect(database)) as rows, fresh_copy(rows, copy) as thinned:
+        return _keep(thinned, share)
 
 
 def _keep(rows: sqlite3.Connection, share: float) -> float:
-    with rows:
-        pairs = rows.execute("SELECT pair_id, data FROM two_view_geometries").fetchall()
-        matches = [
-            (*pycolmap.pair_id_to_image_pair(pair_id), np.frombuffer(data or b"", "<u4").reshape(-1, 2))
-            for pair_id, data in pairs
-        ]
-        kept = in_long_tracks(matches, share)
-        rows.executemany(
-            "UPDATE two_view_geometries SET rows = ?, data = ? WHERE pair_id = ?",
-            [
-                (int(mask.sum()), of_pair[mask].tobytes(), pair_id)
-                for mask, (_, _, of_pair), (pair_id, _) in zip(kept, matches, pairs, strict=True)
-            ],
-        )
+    pairs = rows.execute("SELECT pair_id, data FROM two_view_geometries").fetchall()
+    matches = [
+        (*pycolmap.pair_id_to_image_pair(pair_id), np.frombuffer(data or b"", "<u4").reshape(-1, 2))
+        for pair_id, data in pairs
+    ]
+    kept = in_long_tracks(matches, share)
+    rows.executemany(
+        "UPDATE two_view_geometries SET rows = ?, data = ? WHERE pair_id = ?",
+        [
+            (int(mask.sum()), of_pair[mask].tobytes(), pair_id)
+            for mask, (_, _, of_pair), (pair_id, _) in zip(kept, matches, pairs, strict=True)
+        ],
+    )
     return sum(int(mask.sum()) for mask in kept) / max(1, sum(len(mask) for mask in kept))
 
 
@@ -101,28 +95,13 @@ def in_long_tracks(pairs: Sequence[Matches], share: float, fewest: int = FEWEST)
     return np.split(chosen[track], np.cumsum(counts)[:-1])
 
 
-def _tracks(pairs: Sequence[Matches]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the track of every match, pair after pair, and of every track how many images see it.
-
-    A track with two keypoints in one image contradicts itself: 0 images.
-    """
+def _tracks(pairs: Sequence[Matches]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the track of every match, pair after pair, and how many images see each track, see `chain_matches`."""
     sizes: dict[int, int] = {}
-    for image1, image2, matches in pairs:
-        for image, column in ((image1, 0), (image2, 1)):
-            if len(matches):
-                sizes[image] = max(sizes.get(image, 0), int(matches[:, column].max()) + 1)
-    *starts, total = np.cumsum([0, *sizes.values()]).tolist()
-    first = dict(zip(sizes, starts, strict=True))
-    ends = np.concatenate(
-        [
-            matches.astype(np.int64) + np.array([first[image1], first[image2]])
-            for image1, image2, matches in pairs
-            if len(matches)
-        ]
-    )
-    linked = coo_array((np.ones(len(ends), bool), (ends[:, 0], ends[:, 1])), shape=(total, total))
-    _, track = connected_components(linked, directed=False)
-    length = np.bincount(track)
-    of_image = np.repeat(np.arange(len(sizes)), list(sizes.values()))
-    seen_by = np.bincount(np.unique(track.astype(np.int64) * len(sizes) + of_image) // len(sizes))
-    return track[ends[:, 0]], np.where(seen_by < length, 0, length)
+    for *images, matches in pairs:
+        for image, largest in zip(images, matches.max(axis=0, initial=0), strict=True):
+            sizes[image] = max(sizes.get(image, 0), int(largest) + 1)
+    place = {image: i for i, image in enumerate(sizes)}
+    numbers = np.array([(place[image1], place[image2]) for image1, image2, _ in pairs])
+    tracks, seen_by = chain_matches(list(sizes.values()), numbers, [matches for _, _, matches in pairs])
+    return np.concatenate([tracks[place[image]][matches[:, 0]] for image, _, matches in pairs]), seen_by

@@ -108,7 +108,8 @@ def test_pairs_keep_enough_and_tracks_stay_whole(pairs, fewest, share):
 
 def test_what_the_database_holds_is_copied_and_thinned(tmp_path):
     write_database(tmp_path / "whole.db", along_a_wall(NAMES, points=1500))
-    (tmp_path / "thin.db").write_bytes(b"left by a run that was killed")
+    for name in ("thin.db", "thin.db-journal"):
+        (tmp_path / name).write_bytes(b"left by a run that was killed")
     before = (tmp_path / "whole.db").read_bytes()
     share = thin_out(tmp_path / "whole.db", tmp_path / "thin.db", 0.2)
     assert (tmp_path / "whole.db").read_bytes() == before
