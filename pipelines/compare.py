@@ -116,9 +116,10 @@ def compare(
     options: ReconstructOptions | None = None,
     progress: Progress = SILENT,
 ) -> Comparison:
-    """Map the same photographs with several descriptors: the same keypoints, pairs, options and seeds.
+    """Map the same photographs with several descriptors: the same keypoints, options and seeds.
 
-    A descriptor that fails does not stop the others.
+    The same pairs of images too, unless they are chosen by likeness (`PairOptions.pairs`), which each descriptor tells
+    in its own way. A descriptor that fails does not stop the others.
 
     Parameters
     ----------
@@ -371,7 +372,9 @@ def _pairs_to_show(records: Mapping[str, Mapping[str, Any]]) -> list[tuple[Verif
     def difference(counts: Mapping[str, int]) -> float:
         return (max(counts.values()) + _FEW_INLIERS) / (min(counts.values()) + _FEW_INLIERS)
 
-    most = max(inliers, key=lambda key: difference(inliers[key]), default=None)
+    # Where each descriptor chose its own pairs, some were not looked at by all.
+    by_all = [key for key, counts in inliers.items() if len(counts) == len(records)]
+    most = max(by_all, key=lambda key: difference(inliers[key]), default=None)
     taken = {(pair.name1, pair.name2) for pair, _ in chosen}
     if most is not None and most not in taken and difference(inliers[most]) > 1:
         told = ", ".join(f"{count} with {name}" for name, count in inliers[most].items())

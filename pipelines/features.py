@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -98,10 +98,11 @@ def detect_keypoints(
             detector.detect(image).save(path, recipe.as_metadata())
         return photo, detect
 
-    reasons = (
-        _keypoints_recipe(photo, detector).differences(workspace.keypoints(photo.name)) for photo in photos
-    )
-    _tell_what_changed("Keypoints", reasons, progress)
+    def differences(photo: Photo) -> list[str]:
+        path = workspace.keypoints(photo.name)
+        return _keypoints_recipe(photo, detector).differences(path) if path.exists() else []
+
+    _tell_what_changed("Keypoints", photos, differences, progress)
     done, skipped = _on_each(photos, work, "Detect", progress)
     detected = sum(new for _, new in done)
     if detected < len(done):
@@ -151,6 +152,7 @@ def describe_together(
     start = time.monotonic()
     with (
         progress.stage("Describe", len(photos)) as step,
+        one_thread_each(),
         ThreadPoolExecutor(usable_cores()) as pool,
     ):
         times = []
@@ -252,8 +254,15 @@ def extract_features(
     InputError
         If no photograph can be decoded.
     """
-    reasons = (_differences(photo, workspace, detector, descriptor) for photo in photos)
-    _tell_what_changed("Features", reasons, progress)
+
+    def differences(photo: Photo) -> list[str]:
+        if not workspace.keypoints(photo.name).exists():
+            return []
+        keypoints, descriptors = _recipes(photo, detector, descriptor)
+        told = keypoints.differences(workspace.keypoints(photo.name))
+        return told or descriptors.differences(workspace.descriptors(descriptor.name, photo.name))
+
+    _tell_what_changed("Features", photos, differences, progress)
 
     def work(photo: Photo) -> DescribedImage | Skipped:
         return _describe_one(photo, workspace, detector, descriptor, max_size)
@@ -323,14 +332,12 @@ def _recipes(photo: Photo, detector: Detector, descriptor: Descriptor) -> tuple[
     return keypoints, descriptors
 
 
-def _differences(photo: Photo, workspace: Workspace, detector: Detector, descriptor: Descriptor) -> list[str]:
-    keypoints, descriptors = _recipes(photo, detector, descriptor)
-    told = keypoints.differences(workspace.keypoints(photo.name))
-    return told or descriptors.differences(workspace.descriptors(descriptor.name, photo.name))
-
-
-def _tell_what_changed(what: str, differences: Iterable[Sequence[str]], progress: Progress) -> None:
-    reasons = Counter(reason for told in differences for reason in told)
+def _tell_what_changed(
+    what: str, photos: Sequence[Photo], differences: Callable[[Photo], list[str]], progress: Progress
+) -> None:
+    """Say how many images are made anew, and why; each is read for it if there is something to compare with."""
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        reasons = Counter(reason for told in pool.map(differences, photos) for reason in told)
     for reason, count in reasons.items():
         progress.say(f"{what} of {count} images are made anew: {reason}.")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +23,7 @@ from sfm.matching.two_view import MAX_LOG10_NFA, DescribedView, VerifiedMatches,
 from sfm.options import as_recorded
 from sfm.pipelines.features import FeatureSet
 from sfm.progress import SILENT, Progress
-from sfm.threads import one_thread_each, usable_cores
+from sfm.threads import map_in_order, one_thread_each, usable_cores
 from sfm.workspace import Workspace, changes, digest_of
 
 PAIRS_VERSION = 5
@@ -140,7 +139,7 @@ def _match_missing(
         ThreadPoolExecutor(usable_cores()) as pool,
     ):
         try:
-            for pair, (verified, found) in _in_order(pool, matcher, missing):
+            for pair, (verified, found) in map_in_order(pool, matcher, missing):
                 batch.append(PairResult(verified, found.index, found.geometry, digests[pair]))
                 if len(batch) >= _PAIRS_A_TRANSACTION:
                     database.write_pairs(batch)
@@ -150,21 +149,6 @@ def _match_missing(
             # Also when stopped: what is done is kept.
             database.write_pairs(batch)
             pool.shutdown(cancel_futures=True)
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, work: _PairMatcher, items: Sequence[Pair]
-) -> Iterator[tuple[Pair, tuple[VerifiedPair, VerifiedMatches]]]:
-    """Yield results in order while only a few items wait: `pool.map` would queue all of them at once."""
-    waiting: list[tuple[Pair, Future[Any]]] = []
-    ahead = 4 * usable_cores()
-    for item in items:
-        waiting.append((item, pool.submit(work, item)))
-        if len(waiting) > ahead:
-            pair, future = waiting.pop(0)
-            yield pair, future.result()
-    for pair, future in waiting:
-        yield pair, future.result()
 
 
 def _half_pays(pairs: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -55,6 +56,37 @@ def writing(path: Path) -> Iterator[None]:
                 f"Cannot write {path}: {error.strerror}. Choose another output folder."
             ) from error
         raise
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """Yield a new folder beside `folder`; let it take that one's place when the block ends without an error.
+
+    If the process is killed between the two renames, `restore_folders` puts the old one back. Errors are those of
+    `atomic_path`.
+    """
+    new, old = (folder.with_name(f".{folder.name}.part.{age}") for age in ("new", "old"))
+    with writing(folder):
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        new.mkdir(parents=True)
+        try:
+            yield new
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def restore_folders(root: Path) -> None:
+    """Put back the folders below `root` that a killed process was about to replace by `replaced_folder`."""
+    for old in list(root.rglob(".*.part.old")):
+        folder = old.with_name(old.name.removeprefix(".").removesuffix(".part.old"))
+        if not folder.exists():
+            old.rename(folder)
 
 
 def write_text(path: Path, text: str) -> None:

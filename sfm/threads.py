@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -15,6 +18,25 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+
+
+def map_in_order(
+    pool: ThreadPoolExecutor, work: Callable[[Item], Outcome], items: Iterable[Item]
+) -> Iterator[tuple[Item, Outcome]]:
+    """Yield each item with what `work` makes of it, in order, while few wait: `pool.map` would queue all at once."""
+    waiting: deque[tuple[Item, Future[Outcome]]] = deque()
+    ahead = 4 * usable_cores()
+    for item in items:
+        waiting.append((item, pool.submit(work, item)))
+        if len(waiting) > ahead:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    for first, future in waiting:
+        yield first, future.result()
 
 
 @contextmanager

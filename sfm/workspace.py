@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sfm.errors import InputError
-from sfm.files import read_metadata, writing
+from sfm.files import read_metadata, restore_folders, writing
 
 _LOCK = ".sfm.lock"
 
@@ -149,7 +149,8 @@ class Workspace:
             os.close(handle)
 
     def _remove_leftovers(self) -> None:
-        """Remove the temporary files of a process that was killed; nobody else writes here now."""
+        """Put right what a process that was killed left half done; nobody else writes here now."""
+        restore_folders(self.root)
         for leftover in list(self.root.rglob(".*.part*")):
             if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)

@@ -1,6 +1,8 @@
+import contextlib
 import errno
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from sfm.files import (
     read_leading_rows,
     read_metadata,
     read_tensors,
+    replaced_folder,
+    restore_folders,
     write_json,
     write_tensors,
     write_text,
@@ -39,6 +43,48 @@ def test_written_under_another_name_first(tmp_path):
         assert ".part" in temporary.name
     assert target.read_text() == "half"
     assert names(target.parent) == ["a.txt"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    folder = tmp_path / "in" / "sparse"
+    for name in ("first", "second"):
+        with replaced_folder(folder) as new:
+            (new / name).write_text(name)
+            assert not (folder / name).exists()
+    assert names(folder) == ["second"]
+    assert names(folder.parent) == ["sparse"]
+
+
+def test_a_folder_whose_replacement_fails_stays(tmp_path):
+    with replaced_folder(tmp_path / "sparse") as new:
+        (new / "first").write_text("whole")
+    with pytest.raises(ValueError, match="half"), replaced_folder(tmp_path / "sparse") as new:
+        interrupted(new / "first", ValueError("half"))
+    assert (tmp_path / "sparse" / "first").read_text() == "whole"
+    assert names(tmp_path) == ["sparse"]
+
+
+@pytest.mark.parametrize("renames", [1, 2])
+def test_a_folder_outlives_a_kill_while_it_is_replaced(tmp_path, monkeypatch, renames):
+    folder, done = tmp_path / "run" / "sparse", 0
+    with replaced_folder(folder) as new:
+        (new / "model").write_text("old")
+    whole = Path.rename
+
+    def killed_after(self, target):
+        nonlocal done
+        done += 1
+        if done > renames:
+            raise SystemExit
+        return whole(self, target)
+
+    monkeypatch.setattr(Path, "rename", killed_after)
+    monkeypatch.setattr(files.shutil, "rmtree", lambda *_, **__: None)
+    with contextlib.suppress(SystemExit), replaced_folder(folder) as new:
+        (new / "model").write_text("new")
+    monkeypatch.undo()
+    restore_folders(tmp_path)
+    assert (folder / "model").read_text() == ("old" if renames == 1 else "new")
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import pytest
 
-from sfm.threads import one_thread_each, usable_cores
+from sfm.threads import map_in_order, one_thread_each, usable_cores
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no process can be held to a core here")
@@ -26,6 +27,22 @@ def test_where_nothing_is_known_of_affinity_all_cores_count(monkeypatch):
     assert usable_cores() == 6
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert usable_cores() == 1
+
+
+def test_outcomes_come_in_order_and_few_wait():
+    begun = []
+
+    def work(item):
+        begun.append(item)
+        return item * item
+
+    most = 0
+    with ThreadPoolExecutor(2) as pool:
+        for place, (item, outcome) in enumerate(map_in_order(pool, work, range(200))):
+            assert (item, outcome) == (place, place * place)
+            most = max(most, len(begun) - place)
+    assert place == 199
+    assert most <= 4 * usable_cores() + 1
 
 
 def test_opencv_is_held_to_one_thread_and_let_go():

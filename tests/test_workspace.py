@@ -174,6 +174,16 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
         assert not (tmp_path / ".mapper.part").exists()
 
 
+def test_a_map_that_a_killed_process_was_replacing_is_put_back(tmp_path):
+    workspace = Workspace(tmp_path)
+    aside = tmp_path / "sparse" / ".0.part.old"
+    aside.mkdir(parents=True)
+    (aside / "images.bin").write_text("x")
+    with workspace.lock():
+        assert (workspace.sparse / "0" / "images.bin").read_text() == "x"
+        assert not aside.exists()
+
+
 def test_recipes_are_readable_in_the_file(tmp_path):
     metadata = recipe().as_metadata()
     assert json.loads(metadata["options"]) == {"max_size": 1600, "name": "dog"}

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 
 from sfm.errors import InputError
@@ -53,9 +52,17 @@ class Photo:
     height: int
     exif: Exif
 
-    @cached_property
+    @property
     def content_hash(self) -> str:
         """SHA-256 of the file's bytes, hexadecimal; read on first use."""
+        # No cached_property: before Python 3.12 its lock is one for all instances, and photographs would wait for
+        # each other.
+        known: str | None = self.__dict__.get("_content_hash")
+        if known is None:
+            known = self.__dict__["_content_hash"] = self._hashed()
+        return known
+
+    def _hashed(self) -> str:
         try:
             with self.path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()

@@ -27,7 +27,7 @@ from sfm.workspace import digest_of
 Floats32 = NDArray[np.float32]
 
 INDEX_NAME = "localization.safetensors"
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 _STAGE = "localization"
 
 
@@ -44,9 +44,7 @@ class LocalizationIndex:
     point_ids : (O,) int64
         The map's point that each observation sees.
     quantized : (O, D) int8
-        Its descriptor, in units of `step`.
-    step
-        Size of a quantisation step.
+        Its descriptor, in steps of 1/127 of the largest value in the view; its direction is what counts.
     codebook : (W, D) float32
         Visual words.
     view_descriptors : (V, W * D) float16
@@ -60,7 +58,6 @@ class LocalizationIndex:
     first: NDArray[np.int64]
     point_ids: NDArray[np.int64]
     quantized: NDArray[np.int8]
-    step: float
     codebook: Floats32
     view_descriptors: NDArray[np.float16]
     recipe: Mapping[str, Any]
@@ -83,7 +80,6 @@ class LocalizationIndex:
             "first": self.first,
             "point_ids": self.point_ids,
             "descriptors": self.quantized,
-            "step": np.array([self.step]),
             "codebook": self.codebook,
             "view_descriptors": self.view_descriptors,
         }
@@ -110,7 +106,6 @@ class LocalizationIndex:
                 tensors["first"],
                 tensors["point_ids"],
                 tensors["descriptors"],
-                float(tensors["step"][0]),
                 tensors["codebook"],
                 tensors["view_descriptors"],
                 json.loads(metadata["recipe"]),
@@ -141,23 +136,19 @@ def build_index(
     images = sparse_map.images_by_name
     codebook = codebook_of([partial(_rows_of, image, descriptors) for image in images])
     views: list[Floats32] = []
-    rows_of_views: list[Floats32] = []
+    quantized: list[NDArray[np.int8]] = []
     point_ids: list[NDArray[np.int64]] = []
     for image in images:
         rows = _rows_of(image, descriptors)
         seen = np.flatnonzero(image.point_ids >= 0)
-        rows_of_views.append(rows[seen])
+        quantized.append(_quantized(rows[seen]))
         point_ids.append(image.point_ids[seen])
         views.append(aggregate(rows, codebook))
-    dimension = codebook.shape[1]
-    observed = np.concatenate([np.empty((0, dimension), np.float32), *rows_of_views])
-    step = float(np.abs(observed).max(initial=0.0)) / 127 or 1.0
     return LocalizationIndex(
         view_names=tuple(image.name for image in images),
         first=np.cumsum([0, *map(len, point_ids)]).astype(np.int64),
         point_ids=np.concatenate([np.empty(0, np.int64), *point_ids]),
-        quantized=np.rint(observed / step).astype(np.int8),
-        step=step,
+        quantized=np.concatenate([np.empty((0, codebook.shape[1]), np.int8), *quantized]),
         codebook=codebook,
         view_descriptors=np.array(views, np.float16).reshape(len(images), codebook.size),
         recipe={**recipe, "topology": topology_digest(sparse_map)},
@@ -182,6 +173,12 @@ def _rows_of(image: MapImage, descriptors: Mapping[str, Floats32]) -> Floats32:
             f"The {len(rows)} descriptors of {image.name} are not of the map's {len(image.xy)} keypoints: {again}."
         )
     return rows
+
+
+def _quantized(rows: Floats32) -> NDArray[np.int8]:
+    """Return rows in steps of 1/127 of their largest value."""
+    step = float(np.abs(rows).max(initial=0.0)) / 127 or 1.0
+    return np.rint(rows / step).astype(np.int8)
 
 
 def _dequantized(rows: NDArray[np.int8]) -> Floats32:

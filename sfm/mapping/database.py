@@ -330,9 +330,9 @@ class MapDatabase:
         pair_id = _pair_id(self._ids[name1], self._ids[name2])
         for table in ("matches", "two_view_geometries"):
             self._rows.execute(f"DELETE FROM {table} WHERE pair_id = ?", (pair_id,))
-        self._rows.execute(
-            "DELETE FROM sfm_pairs WHERE (name1, name2) IN (VALUES (?,?), (?,?))",
-            (name1, name2, name2, name1),
+        # Two statements: SQLite finds no index for a list of pairs of names, and would read the whole table.
+        self._rows.executemany(
+            "DELETE FROM sfm_pairs WHERE name1 = ? AND name2 = ?", [(name1, name2), (name2, name1)]
         )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.errors import InputError, WorkError
-from sfm.files import writing
+from sfm.files import replaced_folder, writing
 from sfm.mapping.colmap import pycolmap
 from sfm.mapping.colmap_io import from_reconstruction, read_reconstruction, write_binary
 from sfm.mapping.options import MappingOptions
@@ -27,7 +27,8 @@ from sfm.progress import Step
 Model: TypeAlias = pycolmap.Reconstruction
 Watch: TypeAlias = Callable[[SparseMap], None]
 
-SNAPSHOT_IMAGES = 50  # a snapshot is kept whenever this many more images are registered
+SNAPSHOT_IMAGES = 50  # a snapshot is written whenever this many more images are registered,
+_SNAPSHOTS = 20  # or so often over a run of many images
 _SNAPSHOTS_TO_WATCH = 60  # about so many over a run that somebody watches
 _SHARE_TO_WATCH = 0.1  # of the mapper's time may go into showing the map,
 _QUICK_S = 0.05  # if one look takes longer than this
@@ -107,16 +108,18 @@ def run_mapper(
     """
     options = _options(settings, seed)
     options.snapshot_path = scratch / "snapshots"
-    options.snapshot_frames_freq = SNAPSHOT_IMAGES
     with writing(scratch):
         options.snapshot_path.mkdir(parents=True, exist_ok=True)
-    newest = _newest_snapshot(options.snapshot_path)
-    if watch is not None:
-        # pycolmap shows its model to nobody while it works, but for the snapshots.
-        with pycolmap.Database.open(database) as opened:
-            options.snapshot_frames_freq = max(1, opened.num_images() // _SNAPSHOTS_TO_WATCH)
-        step = _WatchedStep(step, options.snapshot_path, watch)
     try:
+        with pycolmap.Database.open(database) as opened:
+            images = opened.num_images()
+        options.snapshot_frames_freq = max(SNAPSHOT_IMAGES, images // _SNAPSHOTS)
+        if watch is not None:
+            # pycolmap shows its model to nobody while it works, but for the snapshots.
+            options.snapshot_frames_freq = max(1, images // _SNAPSHOTS_TO_WATCH)
+            step = _WatchedStep(step, options.snapshot_path, watch)
+        step = _SnapshotRemover(step, options.snapshot_path)
+        newest = _newest_snapshot(options.snapshot_path)
         if newest is None:
             models = _run(database, scratch, options, step)
         else:
@@ -142,8 +145,16 @@ def largest_first(models: Collection[Model]) -> list[Model]:
     return kept
 
 
-def complete(model: Model, database: Path, settings: MapperSettings, seed: int, step: Step) -> Model:
-    """Triangulate what a refined model lacks of the database's verified matches, and add images that now fit in.
+def read_database(path: Path) -> pycolmap.DatabaseCache:
+    """Read COLMAP's database with verified pairs, once for all models that are completed from it."""
+    with pycolmap.Database.open(path) as opened:
+        return pycolmap.DatabaseCache.create(opened, pycolmap.DatabaseCacheOptions())
+
+
+def complete(
+    model: Model, cache: pycolmap.DatabaseCache, settings: MapperSettings, seed: int, step: Step
+) -> Model:
+    """Triangulate what a refined model lacks of a database's verified matches, and add images that now fit in.
 
     Poses that are there stay. Fewer points place an image than while the mapper is at work, for these are more exact.
 
@@ -151,8 +162,8 @@ def complete(model: Model, database: Path, settings: MapperSettings, seed: int, 
     ----------
     model
         Made of this database, or of fewer matches between the same keypoints; it is changed.
-    database
-        COLMAP's database with verified pairs.
+    cache
+        The database, read by `read_database`.
     settings
         Those the model was made by.
     seed
@@ -164,8 +175,6 @@ def complete(model: Model, database: Path, settings: MapperSettings, seed: int, 
     -------
     The same model, with more points and observations.
     """
-    with pycolmap.Database.open(database) as opened:
-        cache = pycolmap.DatabaseCache.create(opened, pycolmap.DatabaseCacheOptions())
     options = _options(settings, seed)
     options.mapper.abs_pose_min_num_inliers = _FEW_POINTS
     registration, triangulation = options.get_mapper(), options.get_triangulation()
@@ -225,8 +234,23 @@ def _run(
     return list(models.values())
 
 
+class _SnapshotRemover:
+    """Removes old snapshots whenever an image is registered: each holds all keypoints of the images so far.
+
+    The two newest stay, for the last one may not be whole after a kill.
+    """
+
+    def __init__(self, step: Step, snapshots: Path) -> None:
+        self._step, self._snapshots = step, snapshots
+
+    def advance(self, count: int = 1, note: str | None = None) -> None:
+        self._step.advance(count, note)
+        for older in sorted(self._snapshots.iterdir())[:-2]:
+            shutil.rmtree(older, ignore_errors=True)
+
+
 class _WatchedStep:
-    """Hands the newest snapshot on whenever an image is registered, and removes older ones."""
+    """Hands the newest snapshot on whenever an image is registered."""
 
     def __init__(self, step: Step, snapshots: Path, watch: Watch) -> None:
         self._step, self._snapshots, self._watch = step, snapshots, watch
@@ -242,9 +266,6 @@ class _WatchedStep:
         if newest is None:
             return
         self._shown, model = newest
-        for older in self._snapshots.iterdir():
-            if older.name < self._shown.name:
-                shutil.rmtree(older, ignore_errors=True)
         self._watch(from_reconstruction(model))
         now = time.monotonic()
         if now - start > _QUICK_S:
@@ -290,20 +311,12 @@ def _options(settings: MapperSettings, seed: int) -> pycolmap.IncrementalPipelin
 
 def write_models(models: Collection[Model], folder: Path, records: Mapping[str, str]) -> None:
     """Write models as `folder`/0, 1, ... and text files by name beside them; the folder is replaced as a whole."""
-    new, old = folder.with_name(f".{folder.name}.part.new"), folder.with_name(f".{folder.name}.part.old")
-    with writing(folder):
-        for leftover in (new, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        new.mkdir(parents=True)
+    with replaced_folder(folder) as new:
         for i, model in enumerate(models):
             (new / str(i)).mkdir()
             write_binary(model, new / str(i))
         for name, text in records.items():
             (new / name).write_text(text, encoding="utf-8")
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def set_colors(model: Model, point_ids: NDArray[np.int64], rgb: NDArray[np.uint8]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from sfm.files import writing
+from sfm.files import replaced_folder
 from sfm.geometry.similarity import Sim3
 from sfm.mapping.colmap import pycolmap
 from sfm.mapping.colmap_io import read_reconstruction, write_binary
@@ -23,16 +23,10 @@ def move_model(folder: Path, frame_from_map: Sim3, frame: MapFrame, residuals: d
     reconstruction = read_reconstruction(folder)
     scale, rotation, translation = frame_from_map.scale, frame_from_map.rotation, frame_from_map.translation
     reconstruction.transform(pycolmap.Sim3d(scale, pycolmap.Rotation3d(rotation), translation))
-    new, old = (folder.with_name(f".{folder.name}.part.{age}") for age in ("new", "old"))
-    with writing(folder):
-        for leftover in (new, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        shutil.copytree(folder, new, ignore=_ignore_model)
+    with replaced_folder(folder) as new:
+        shutil.copytree(folder, new, ignore=_ignore_model, dirs_exist_ok=True)
         write_binary(reconstruction, new)
         write_frame(new, frame, residuals)
-        folder.rename(old)
-        new.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _ignore_model(folder: str, names: list[str]) -> list[str]:

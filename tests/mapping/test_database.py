@@ -279,6 +279,28 @@ def test_a_pair_is_replaced_as_a_whole(filled):
     assert len(rows_of(filled, "matches")) == 2
 
 
+def test_writing_a_pair_takes_no_longer_where_there_are_many(filled):
+    """Counted in SQLite's own instructions."""
+
+    def instructions():
+        count = 0
+
+        def tick():
+            nonlocal count
+            count += 1
+
+        with MapDatabase(filled) as database:
+            database._rows.set_progress_handler(tick, 1)
+            database.write_pairs([result(digest="d2")])
+        return count
+
+    among_few = instructions()
+    with sqlite3.connect(filled) as connection:
+        rows = [(f"{i}.jpg", f"{i + 1}.jpg", "d", 0, 0, "", 0.0, None, 0) for i in range(5000)]
+        connection.executemany("INSERT INTO sfm_pairs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    assert instructions() < 1.5 * among_few
+
+
 def test_only_pairs_that_are_wanted_stay(filled):
     with MapDatabase(filled) as database:
         database.keep_only([(NAMES[0], NAMES[2])])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sfm.errors import WorkError
 from sfm.mapping.colmap_io import from_reconstruction
-from sfm.mapping.incremental import MapperSettings, complete, run_mapper
+from sfm.mapping.incremental import MapperSettings, complete, read_database, run_mapper
 from sfm.mapping.thinning import FEWEST, in_long_tracks, thin_out
 
 from .mapper_contract import NAMES, MapperContract, Steps, assert_map_is
@@ -26,7 +26,8 @@ class TestMapperOfFewMatches(MapperContract):
         thin = out.with_suffix(".db")
         thin_out(database, thin, 0.2)
         models = run_mapper(thin, out, settings, seed, step)
-        return [complete(model, database, settings, seed, Steps()) for model in models]
+        everything = read_database(database)
+        return [complete(model, everything, settings, seed, Steps()) for model in models]
 
 
 def track(*images, keypoint=0):
@@ -138,7 +139,7 @@ def test_all_matches_become_points_afterwards(tmp_path):
     (few,) = run_mapper(tmp_path / "thin.db", tmp_path / "scratch", settings, 0, Steps())
     assert few.num_points3D() < 0.5 * of_all.num_points3D()
     poses = from_reconstruction(few).poses
-    whole = complete(few, tmp_path / "whole.db", settings, 0, Steps())
+    whole = complete(few, read_database(tmp_path / "whole.db"), settings, 0, Steps())
     assert whole.num_points3D() > 0.98 * of_all.num_points3D()
     assert whole.compute_num_observations() > 0.98 * of_all.compute_num_observations()
     assert_map_is(whole, truth, 0.03)
@@ -158,7 +159,7 @@ def test_images_that_see_more_of_the_whole_are_added(tmp_path):
     settings, step = MapperSettings(threads=1), Steps()
     (few,) = run_mapper(tmp_path / "thin.db", tmp_path / "scratch", settings, 0, step)
     assert few.num_reg_images() == step.done == len(NAMES) - 1
-    whole = complete(few, tmp_path / "whole.db", settings, 0, step)
+    whole = complete(few, read_database(tmp_path / "whole.db"), settings, 0, step)
     assert step.done == len(NAMES)
     assert_map_is(whole, truth, 0.03)
 

@@ -161,7 +161,8 @@ class Maps:
         made = walk_map(6, names=photographs.photo_set.names, points=order.get("points", 600))
         write_map(made, workspace.root / "sparse/0")
         inliers = order.get("inliers", {})
-        pairs = [pair(a, b, inliers.get((a, b), 50)) for a, b in pairwise(NAMES)]
+        looked_at = order.get("pairs", list(pairwise(NAMES)))
+        pairs = [pair(a, b, inliers.get((a, b), 50)) for a, b in looked_at]
         record.data |= run_record(pairs, order.get("problems", ()), features=1.0)
         (workspace.root / "run.json").write_text(json.dumps(record.data))
         return Reconstruction(workspace.root, (made,), 6, {}, {}, record.data)
@@ -254,6 +255,18 @@ class TestCompare:
         assert seen[0] == seen[1], "the same pairs under every descriptor"
         told = {(p.name1, p.name2): why for p, why in seen[0]}
         assert told["1.png", "2.png"].endswith("50 with sift, 300 with sosnet")
+
+    def test_pairs_that_one_descriptor_did_not_look_at_are_not_compared(
+        self, maps, images, tmp_path, monkeypatch
+    ):
+        chain = list(pairwise(NAMES))
+        maps.orders["sift"] = {"pairs": chain[:-1]}
+        maps.orders["sosnet"] = {"inliers": {chain[-1]: 900, chain[1]: 90}}
+        seen = []
+        monkeypatch.setattr(module, "gallery_of", lambda run, chosen, _: seen.append(chosen) or [])
+        compare(images, tmp_path / "out", ["sift", "sosnet"])
+        told = {(p.name1, p.name2): why for p, why in seen[0]}
+        assert told[chain[1]].endswith("50 with sift, 90 with sosnet")
 
     def test_truth_of_some_photographs(self, maps, images, tmp_path):
         truth = walk_map(6, names=[*NAMES[:4], "other 1.png", "other 2.png"])

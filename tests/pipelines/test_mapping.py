@@ -13,11 +13,12 @@ from sfm.evaluation.poses import evaluate_poses
 from sfm.evaluation.trajectory import Trajectory
 from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo
+from sfm.mapping import mapper
 from sfm.mapping.colmap_io import read_map
 from sfm.mapping.database import ImageEntry, MapDatabase
 from sfm.mapping.incremental import run_mapper
 from sfm.mapping.options import MappingOptions
-from sfm.pipelines import mapping
+from sfm.pipelines import map_attempts, mapping
 from sfm.pipelines.mapping import build_map
 from sfm.pipelines.matching import PairSet
 from sfm.workspace import Workspace, digest_of
@@ -119,7 +120,7 @@ def test_given_intrinsics_are_never_refined(workspace):
 def test_a_second_run_maps_nothing(workspace, monkeypatch):
     truth = along_a_wall(WALL)
     first, _ = run(workspace, truth)
-    monkeypatch.setattr(mapping, "run_mapper", None)
+    monkeypatch.setattr(mapper, "run_mapper", None)
     second, heard = run(workspace, truth)
     assert second.reused
     assert heard.said == ["Reused: the map."]
@@ -254,7 +255,7 @@ def test_a_doubtful_map_is_tried_another_way_and_said(workspace):
 
 def test_of_equal_maps_the_first_stands_whatever_their_points(workspace, monkeypatch):
     """Other settings make more points of the same images, not a better map."""
-    really, thinned = mapping.from_reconstruction, []
+    really, thinned = map_attempts.from_reconstruction, []
 
     def fewer_points_at_first(model):
         whole = really(model)
@@ -267,8 +268,8 @@ def test_of_equal_maps_the_first_stands_whatever_their_points(workspace, monkeyp
             **{k: getattr(whole, k)[kept] for k in ("point_ids", "xyz", "rgb", "error_px", "track_length")},
         )
 
-    monkeypatch.setattr(mapping, "from_reconstruction", fewer_points_at_first)
-    monkeypatch.setattr(mapping._Outcome, "is_good", lambda *_: False)
+    monkeypatch.setattr(map_attempts, "from_reconstruction", fewer_points_at_first)
+    monkeypatch.setattr(map_attempts.Outcome, "is_good", lambda *_: False)
     made, _ = run(workspace, along_a_wall(WALL, points=600))
     attempts = record(workspace)["attempts"]
     assert len(attempts) > 1
@@ -309,14 +310,14 @@ def with_a_false_pair(workspace, matches=80):
 def test_a_second_map_is_made_without_pairs_that_contradict_the_first(workspace, monkeypatch):
     pairs = with_a_false_pair(workspace)
     seen = []
-    really = mapping.run_mapper
+    really = mapper.run_mapper
 
     def counts_pairs(database, *arguments):
         with sqlite3.connect(database) as rows:
             seen.append(rows.execute("SELECT COUNT(*) FROM two_view_geometries").fetchone()[0])
         return really(database, *arguments)
 
-    monkeypatch.setattr(mapping, "run_mapper", counts_pairs)
+    monkeypatch.setattr(mapper, "run_mapper", counts_pairs)
     made, heard = run(workspace, pairs=pairs, names=WALL)
     accepted = sum(pair.accepted for pair in pairs)
     assert seen == [accepted, accepted - 1]
@@ -331,13 +332,13 @@ def test_a_second_map_is_made_without_pairs_that_contradict_the_first(workspace,
 
 def fails_on_call(monkeypatch, *failing):
     """Let the mapper fail when it is called for the n-th time; return the seeds it was called with."""
-    really, seeds = mapping.run_mapper, []
+    really, seeds = mapper.run_mapper, []
 
     def run_mapper(*arguments):
         seeds.append(arguments[3])
         return [] if len(seeds) in failing else really(*arguments)
 
-    monkeypatch.setattr(mapping, "run_mapper", run_mapper)
+    monkeypatch.setattr(mapper, "run_mapper", run_mapper)
     return seeds
 
 
@@ -363,12 +364,21 @@ def test_of_two_starts_the_one_that_less_contradicts_stands(workspace, monkeypat
     fails_on_call(monkeypatch, 2)
     really, left = mapping.check_map, list(shares)
     monkeypatch.setattr(
-        mapping, "check_map", lambda *given: replace(really(*given), contradicting_share=left.pop(0))
+        mapping, "check_map", lambda *a, **k: replace(really(*a, **k), contradicting_share=left.pop(0))
     )
     made, _ = run(workspace, pairs=pairs, names=WALL)
     assert not left
     assert made.chosen == chosen
     assert made.check["contradicting_share"] == min(shares)
+
+
+def test_matches_are_thinned_once_for_all_ways_to_map(workspace, monkeypatch):
+    really, thinned = mapper.thin_out, []
+    monkeypatch.setattr(mapper, "thin_out", lambda *given: thinned.append(given) or really(*given))
+    monkeypatch.setattr(map_attempts.Outcome, "is_good", lambda *_: False)
+    run(workspace, along_a_wall(WALL, points=1500))
+    assert len(record(workspace)["attempts"]) > 1
+    assert len(thinned) == 1
 
 
 def test_a_second_map_can_be_done_without(workspace):
@@ -393,7 +403,7 @@ def test_a_map_is_adjusted_before_and_after_it_is_completed(workspace, monkeypat
         adjusted.append((limits, chosen))
         return model
 
-    monkeypatch.setattr(mapping, "refine_robustly", listens)
+    monkeypatch.setattr(mapper, "refine_robustly", listens)
     run(workspace, along_a_wall(WALL, points=1500), cameras={1: replace(CAMERA, fixed=True)}, **options)
     chosen = {"principal_point": options.get("principal_point", True), "threads": -1}
     assert adjusted == [(({1}, 4.0, 1.5), chosen | {"rounds": number}) for number in rounds]
@@ -406,9 +416,9 @@ def test_where_a_part_of_the_matches_places_too_few_images_all_are_taken(workspa
         mapped.append(database.name)
         return [] if len(mapped) == 1 else run_mapper(database, *rest)
 
-    monkeypatch.setattr(mapping, "run_mapper", fails_at_first)
+    monkeypatch.setattr(mapper, "run_mapper", fails_at_first)
     made, heard = run(workspace, along_a_wall(WALL, points=1500))
-    assert mapped == ["0.db", "database.db"]
+    assert mapped == ["database-part.db", "database.db"]
     assert len(made.models[0].images) == len(WALL)
     assert "A part of the matches places too few images: mapping by all of them." in heard.said
 
@@ -416,7 +426,7 @@ def test_where_a_part_of_the_matches_places_too_few_images_all_are_taken(workspa
 def test_few_matches_are_not_thinned_out(workspace, monkeypatch):
     mapped = []
     monkeypatch.setattr(
-        mapping,
+        mapper,
         "run_mapper",
         lambda database, *rest: mapped.append(database.name) or run_mapper(database, *rest),
     )

@@ -1,0 +1,145 @@
+"""Ways to map the same verified pairs: tried in turn, checked, and told, until one is good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sfm.evaluation.self_check import SelfCheck
+from sfm.mapping.colmap_io import from_reconstruction
+from sfm.mapping.database import MapDatabase
+from sfm.mapping.incremental import Model
+from sfm.mapping.mapper import Mapper, are_enough
+from sfm.mapping.sparse_map import SparseMap
+from sfm.mapping.strategy import Strategy
+from sfm.progress import Progress
+
+# A share of matches in pairs that contradict a map from which they can bend it, even by a robust loss.
+_BENDS = 0.03
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one way to map came to.
+
+    Attributes
+    ----------
+    strategy
+        The way.
+    models
+        Largest first.
+    largest
+        The first of them, as plain arrays.
+    check
+        Its self-check.
+    """
+
+    strategy: Strategy
+    models: list[Model]
+    largest: SparseMap
+    check: SelfCheck
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Order of preference: nothing against it, most images. Looser settings make more points, not better maps."""
+        return not self.check.problems, len(self.largest.images)
+
+    def stands_for(self, first: Outcome) -> bool:
+        """Whether this map is no worse than the first one by what can be checked."""
+        no_problem_more = len(self.check.problems) <= len(first.check.problems)
+        return no_problem_more and len(self.largest.images) >= len(first.largest.images)
+
+    def is_good(self, connected: int) -> bool:
+        """Whether no other strategy needs to be tried, where `connected` images hang together."""
+        return not self.check.problems and are_enough(len(self.largest.images), connected)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is recorded of an attempt."""
+        return {
+            "chosen": self.strategy.words,
+            "registered": len(self.largest.images),
+            "points": len(self.largest.xyz),
+            "problems": list(self.check.problems),
+        }
+
+
+@dataclass
+class Attempts:
+    """Tries ways to map; each is checked and told.
+
+    Attributes
+    ----------
+    mapper
+        Who maps.
+    database
+        The verified pairs.
+    check
+        Gives the self-check of a map.
+    seed
+        Of the first start.
+    progress
+        Hears of it.
+    told
+        What is recorded of each attempt so far, JSON-ready.
+    """
+
+    mapper: Mapper
+    database: MapDatabase
+    check: Callable[[SparseMap], SelfCheck]
+    seed: int
+    progress: Progress
+    told: list[dict[str, Any]] = field(default_factory=list)
+
+    def in_turn(self, strategies: Sequence[Strategy]) -> Outcome | None:
+        """Try strategies until one is good; return the best, if any.
+
+        Of equals it is the first, which suits the photographs best.
+        """
+        best: Outcome | None = None
+        for i, strategy in enumerate(strategies):
+            outcome = self._try(strategy, self.database.path, str(i))
+            if outcome is not None and (best is None or outcome.rank > best.rank):
+                best = outcome
+            if outcome is not None and outcome.is_good(self.mapper.connected):
+                break
+        return best
+
+    def without_contradictions(self, first: Outcome) -> Outcome:
+        """Map again without the pairs that contradict a map, if they can bend it; return the map that stands.
+
+        If the new map is smaller, the first one may have been put together wrongly, and the pairs left out be the
+        right ones. Then all pairs are mapped again from another start, and the map that less contradicts stands.
+        """
+        contradicting = first.check.contradicting
+        if first.check.contradicting_share <= _BENDS:
+            return first
+        self.progress.say(f"Mapping again without {len(contradicting)} pairs that contradict the map.")
+        reduced = self.mapper.scratch / "reduced.db"
+        self.database.copy_without(contradicting, reduced)
+        again = self._try(first.strategy.told("without contradicting pairs"), reduced, "again")
+        if again is not None and again.stands_for(first):
+            return again
+        self.progress.say("Mapping all pairs again from another start: the map without them is no better.")
+        from_another_start = first.strategy.told("from another start")
+        other = self._try(from_another_start, self.database.path, "other", self.seed + 1)
+        if other is None or not other.stands_for(first):
+            return first
+        return min(first, other, key=lambda outcome: outcome.check.contradicting_share)
+
+    def _try(self, strategy: Strategy, database: Path, name: str, seed: int | None = None) -> Outcome | None:
+        models = self.mapper.models(database, name, strategy.settings, self.seed if seed is None else seed)
+        if not models:
+            self.progress.say(f"Mapping {strategy.words}: no pair of images to start from.")
+            return None
+        largest = from_reconstruction(models[0])
+        outcome = Outcome(strategy, models, largest, self.check(largest))
+        self.told.append(outcome.as_json())
+        self.progress.say(
+            f"Mapped {strategy.words}: {len(largest.images)} of {self.mapper.images} images, "
+            f"{len(largest.xyz)} points."
+        )
+        for problem in outcome.check.problems:
+            self.progress.say(f"Self-check: {problem}.")
+        return outcome
