@@ -53,7 +53,8 @@ class MapperSettings:
         Largest reprojection error of an observation, in pixels; COLMAP's own value is 4. Loose limits keep a map
         together that is wrong: tied to the threshold of verification, they let it fall apart.
     min_model_size
-        Smallest number of images of a model worth keeping.
+        Smallest number of images of a model worth keeping. If that is two, points are also made of what only two
+        images see.
     threads
         Number of threads, -1 for all cores.
     global_growth, global_refinements, local_refinements
@@ -300,6 +301,8 @@ def _options(settings: MapperSettings, seed: int) -> pycolmap.IncrementalPipelin
     options.mapper.filter_max_reproj_error = error
     options.mapper.abs_pose_max_error = _POSE_ERROR * error
     options.mapper.filter_min_tri_angle = options.triangulation.min_angle = settings.min_angle_deg
+    # COLMAP passes over points that only two images see: of two images it would make nothing.
+    options.triangulation.ignore_two_view_tracks = settings.min_model_size > 2
     options.triangulation.merge_max_reproj_error = error
     options.triangulation.complete_max_reproj_error = error
     if settings.walk:

@@ -41,7 +41,12 @@ class MappingOptions:
         "matches: what looks alike elsewhere, the other windows of a facade, bends maps. If that map is smaller, once "
         "more from another start.",
     )
-    min_model_size: int = option(3, "Drop models of fewer images.", minimum=2)
+    min_model_size: int = option(
+        3,
+        "Drop models of fewer images, except where there are only two. With 2, points are also made of what only "
+        "two images see.",
+        minimum=2,
+    )
     mapper_share: float = option(
         0.1,
         "Place the images by this share of the verified matches of each pair (100 at least), those of the longest "

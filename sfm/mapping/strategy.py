@@ -39,6 +39,8 @@ def plan(
     max_error_px
         Largest error of a verified match, which limits reprojection errors too.
     """
+    # Of two photographs, a map of two is wanted.
+    options = replace(options, min_model_size=min(options.min_model_size, reading.images))
     is_walk = options.capture == "walk" or (options.capture == "auto" and reading.is_walk)
     # On a walk focal length and depth are hard to tell apart: what EXIF knows is held from the start.
     ways = [(is_walk, is_walk), (is_walk, True)]

@@ -32,6 +32,17 @@ def test_an_empty_database_makes_no_model(tmp_path):
     assert run_mapper(tmp_path / "database.db", tmp_path / "scratch", MapperSettings(), 0, Steps()) == []
 
 
+def test_two_images_make_a_map(tmp_path):
+    truth = along_a_wall(["a.jpg", "b.jpg"], points=400)
+    write_database(tmp_path / "database.db", truth)
+    (model,) = run_mapper(
+        tmp_path / "database.db", tmp_path / "scratch", MapperSettings(threads=1), 0, Steps()
+    )
+    made = from_reconstruction(model)
+    assert made.poses.keys() == {"a.jpg", "b.jpg"}
+    assert len(made.xyz) > 50
+
+
 def models():
     large, small = make_map(points=30), make_map(names=("x.jpg", "y.jpg"), points=10, seed=1)
     return large, small, [to_reconstruction(large), to_reconstruction(small)]

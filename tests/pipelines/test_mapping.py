@@ -456,3 +456,11 @@ def test_points_have_the_colours_of_the_photographs(workspace):
 def test_a_photograph_that_is_gone_leaves_its_points_black(workspace):
     made, _ = run(workspace, along_a_wall(WALL))
     assert not made.models[0].rgb.any()
+
+
+def test_two_photographs_make_a_map_of_all_that_they_share(workspace):
+    truth = along_a_wall(["a.jpg", "b.jpg"], points=1500)
+    pairs = write_database(workspace.database, truth)
+    made, _ = run(workspace, pairs=pairs, names=["a.jpg", "b.jpg"])
+    assert len(made.models[0].images) == 2
+    assert len(made.models[0].xyz) > 0.9 * pairs[0].inliers
