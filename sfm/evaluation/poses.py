@@ -14,6 +14,7 @@ from sfm.errors import InputError
 from sfm.evaluation.trajectory import Trajectory
 from sfm.geometry.pose import Pose, rotation_angle_deg, rotation_angles_deg
 from sfm.geometry.similarity import Degeneracy, Sim3, align_poses
+from sfm.json_values import to_json
 from sfm.mapping.sparse_map import SparseMap
 
 Floats = NDArray[np.float64]
@@ -86,25 +87,27 @@ class Evaluation:
 
     def as_json(self) -> dict[str, Any]:
         """Return the results as JSON-ready values; undefined numbers are None."""
-        return {
-            "registered": self.registered,
-            "total": self.total,
-            "ate_rmse": _number(self.ate_rmse),
-            "ate_median": _number(self.ate_median),
-            "ate_max": _number(self.ate_max),
-            "rotation_median_deg": _number(self.rotation_median_deg),
-            "rotation_max_deg": _number(self.rotation_max_deg),
-            "auc_percent": {str(t): _number(v) for t, v in self.auc_percent.items()},
-            "truth_from_map": self.truth_from_map.matrix.tolist(),
-            "scale": self.truth_from_map.scale,
-            "degeneracy": self.degeneracy,
-            "images": [
-                {"name": i.name, "position_error": i.position, "rotation_error_deg": i.rotation_deg}
-                for i in self.images
-            ],
-            "unregistered": list(self.unregistered),
-            "without_truth": list(self.without_truth),
-        }
+        return to_json(
+            {
+                "registered": self.registered,
+                "total": self.total,
+                "ate_rmse": self.ate_rmse,
+                "ate_median": self.ate_median,
+                "ate_max": self.ate_max,
+                "rotation_median_deg": self.rotation_median_deg,
+                "rotation_max_deg": self.rotation_max_deg,
+                "auc_percent": self.auc_percent,
+                "truth_from_map": self.truth_from_map.matrix,
+                "scale": self.truth_from_map.scale,
+                "degeneracy": self.degeneracy,
+                "images": [
+                    {"name": i.name, "position_error": i.position, "rotation_error_deg": i.rotation_deg}
+                    for i in self.images
+                ],
+                "unregistered": self.unregistered,
+                "without_truth": self.without_truth,
+            }
+        )
 
 
 def evaluate_map(estimate: SparseMap, truth: Trajectory) -> Evaluation:
@@ -219,7 +222,3 @@ def _stacked(poses: Sequence[Pose]) -> tuple[Floats, Floats]:
 
 def _or_nan(reduce: Any, values: Floats) -> float:
     return float(reduce(values)) if len(values) else math.nan
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
