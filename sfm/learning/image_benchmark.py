@@ -33,7 +33,7 @@ from sfm.geometry.homography import transfer_error_sq
 from sfm.geometry.pose import Pose, angle_between_deg, rotation_angle_deg
 from sfm.geometry.two_view import VerificationOptions
 from sfm.images.gray import GrayImage
-from sfm.matching.mutual import Matches, match_mutual
+from sfm.matching.mutual import Matches, match_mutual, passes_ratio_test
 
 Floats = NDArray[np.float64]
 
@@ -348,7 +348,7 @@ def pose_figures(matched: Sequence[Matched], ratio: float) -> PoseFigures:
     correct, total = _counts(matched, ratio)
     errors = []
     for m in matched:
-        keep = _below(m, ratio)
+        keep = passes_ratio_test(m.matches.ratio, ratio)
         assert isinstance(m.pair.truth, PoseTruth)
         errors.append(m.pair.truth.pose_error_deg(m.xy1[keep], m.xy2[keep]))
     return PoseFigures(
@@ -447,15 +447,10 @@ def posed_pairs(scene: Path, max_angle_deg: float = 60.0) -> list[Pair]:
 def _counts(matched: Iterable[Matched], ratio: float) -> tuple[int, int]:
     correct = total = 0
     for m in matched:
-        keep = _below(m, ratio)
+        keep = passes_ratio_test(m.matches.ratio, ratio)
         correct += int((m.errors_px[keep] <= CORRECT_PX).sum())
         total += int(keep.sum())
     return correct, total
-
-
-def _below(matched: Matched, ratio: float) -> NDArray[np.bool_]:
-    keep: NDArray[np.bool_] = (matched.matches.ratio < ratio) | (ratio >= 1)
-    return keep
 
 
 def _share(mask: NDArray[np.bool_]) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sfm.features.keypoints import Keypoints
 from sfm.geometry.epipolar import homogeneous, sampson_error_sq
+from sfm.matching.mutual import distance_ratio, passes_ratio_test
 from sfm.matching.two_view import VerifiedMatches
 
 Floats = NDArray[np.float64]
@@ -40,9 +41,9 @@ class NearestTwo:
     distance: Floats
 
     @property
-    def ratio(self) -> Floats:
+    def ratio(self) -> NDArray[np.floating]:
         """Nearest over second-nearest distance, (N,); 1 is no distinction at all."""
-        return np.asarray(self.distance[:, 0] / np.maximum(self.distance[:, 1], 1e-6))
+        return distance_ratio(self.distance[:, 0], self.distance[:, 1])
 
 
 def nearest_two(first: NDArray[np.float32], second: NDArray[np.float32]) -> NearestTwo:
@@ -193,7 +194,7 @@ def choose_points(
     known = np.isfinite(truth.xy2[:, 0])
     right = {n: known & _at_truth(nearest[n], truth, keypoints2) for n in names}
     ratio = {n: nearest[n].ratio for n in names}
-    passes = {n: ratio[n] < ratios[n] for n in names}
+    passes = {n: passes_ratio_test(ratio[n], ratios[n]) for n in names}
     found = {n: right[n] & passes[n] for n in names}
     hardest = np.max([ratio[n] for n in names], axis=0)
     easiest = np.min([ratio[n] for n in names], axis=0)

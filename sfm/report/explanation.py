@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sfm.features.patch_window import PatchWindow
 from sfm.files import write_text
 from sfm.images.decode import upright
+from sfm.matching.mutual import distance_ratio, passes_ratio_test
 from sfm.matching.neighbours import Verdict
 from sfm.report.gallery import jpeg_data_uri, upright_xy
 from sfm.report.page import render_page
@@ -80,7 +81,7 @@ class Finding:
     @property
     def ratio(self) -> float:
         """Nearest over second-nearest distance."""
-        return self.nearest.distance / max(self.second.distance, 1e-6)
+        return float(distance_ratio(self.nearest.distance, self.second.distance))
 
 
 @dataclass(frozen=True)
@@ -321,7 +322,6 @@ def _where(point: ExplainedPoint, photo: _Photo, colours: dict[str, int]) -> Mar
 
 def _finding(finding: Finding, window: PatchWindow) -> dict[str, Any]:
     ratio, limit = finding.ratio, finding.limit
-    passes = ratio < limit or limit >= 1
     return {
         "descriptor": finding.descriptor,
         "neighbours": [
@@ -339,7 +339,7 @@ def _finding(finding: Finding, window: PatchWindow) -> dict[str, Any]:
         ],
         "ratio": f"{ratio:.2f}",
         "limit": f"{limit:g}",
-        "passes": passes,
+        "passes": bool(passes_ratio_test(ratio, limit)),
         "bar": f"{100 * min(ratio, 1):.1f}",
         "tick": f"{100 * min(limit, 1):.1f}",
     }
