@@ -28,7 +28,6 @@ from sfm.localization.options import LocalizationOptions
 from sfm.localization.picture import best_view, draw_points, scaled_pixels, seen_by
 from sfm.localization.query_camera import CameraGuess, guess_cameras
 from sfm.localization.search import Found, Query, search
-from sfm.localization.stopwatch import Stopwatch
 from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.frame import MapFrame, Place, place_of
 from sfm.mapping.sparse_map import MapImage, SparseMap
@@ -38,6 +37,7 @@ from sfm.pipelines.localization_index import open_index, query_descriptor
 from sfm.pipelines.reconstruct import refuse_output_among_images
 from sfm.progress import SILENT, Progress
 from sfm.report.pictures import draw_matches
+from sfm.stopwatch import Stopwatch
 
 Bytes = NDArray[np.uint8]
 

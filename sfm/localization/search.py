@@ -27,9 +27,9 @@ from sfm.localization.correspondences import (
 from sfm.localization.index import LocalizationIndex
 from sfm.localization.options import LocalizationOptions
 from sfm.localization.query_camera import CameraGuess
-from sfm.localization.stopwatch import Stopwatch
 from sfm.mapping.sparse_map import SparseMap
 from sfm.matching.retrieval import aggregate, rank_views
+from sfm.stopwatch import Stopwatch
 
 Floats = NDArray[np.float64]
 
