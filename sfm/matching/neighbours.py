@@ -26,7 +26,7 @@ _SAME_PLACE_PX = 3.0
 
 
 @dataclass(frozen=True)
-class NearestTwo:
+class NearestNeighbours:
     """The two nearest rows of a second set for each row of a first.
 
     Attributes
@@ -46,7 +46,7 @@ class NearestTwo:
         return distance_ratio(self.distance[:, 0], self.distance[:, 1])
 
 
-def nearest_two(first: NDArray[np.float32], second: NDArray[np.float32]) -> NearestTwo:
+def nearest_neighbours(first: NDArray[np.float32], second: NDArray[np.float32]) -> NearestNeighbours:
     """Find the two nearest of at least two rows of `second` (M, D) for all of `first` (N, D), unit length each."""
     index, distance = np.empty((len(first), 2), np.int64), np.empty((len(first), 2))
     for start in range(0, len(first), _ROWS_AT_ONCE):
@@ -57,7 +57,7 @@ def nearest_two(first: NDArray[np.float32], second: NDArray[np.float32]) -> Near
         order = np.argsort(-values, axis=1)
         index[rows] = np.take_along_axis(best, order, axis=1)
         distance[rows] = np.sqrt(np.clip(2 - 2 * np.take_along_axis(values, order, axis=1), 0, 4))
-    return NearestTwo(index, distance)
+    return NearestNeighbours(index, distance)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class ChosenPoint:
 
 
 def choose_points(
-    nearest: Mapping[str, NearestTwo],
+    nearest: Mapping[str, NearestNeighbours],
     ratios: Mapping[str, float],
     truth: PairTruth,
     keypoints1: Keypoints,
@@ -252,7 +252,7 @@ def _ranked(mask: Bools, score: NDArray[np.floating], skip: float = 0.0) -> NDAr
     return rows[int(skip * len(rows)) :]
 
 
-def _at_truth(nearest: NearestTwo, truth: PairTruth, keypoints2: Keypoints) -> Bools:
+def _at_truth(nearest: NearestNeighbours, truth: PairTruth, keypoints2: Keypoints) -> Bools:
     j = nearest.index[:, 0]
     return _same_place(keypoints2.xy[j], keypoints2.scale[j], truth.xy2)
 
