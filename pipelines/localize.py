@@ -18,11 +18,12 @@ from sfm.features.detectors import DogDetector
 from sfm.files import write_image, write_json, writing
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
-from sfm.images.cameras import CameraOptions, assign_cameras
-from sfm.images.decode import load_gray, load_rgb
+from sfm.images.cameras import CameraOptions
+from sfm.images.decode import load_rgb
 from sfm.images.exif import Exif
 from sfm.images.gray import GrayImage
-from sfm.images.photo_set import Photo, PhotoSet, read_photo_set
+from sfm.images.photo_set import Photo, read_photo_set
+from sfm.images.single_photo import camera_of, read_gray, read_photo
 from sfm.json_values import to_json
 from sfm.localization.options import LocalizationOptions
 from sfm.localization.picture import best_view, draw_points, scaled_pixels, seen_by
@@ -225,11 +226,9 @@ class Localizer:
     def _read(self, image: Path | str | Photo | Bytes) -> tuple[str, Exif, GrayImage]:
         if isinstance(image, np.ndarray):
             return "the image", Exif(), GrayImage.of(_gray(image))
-        photo = image if isinstance(image, Photo) else _read_one(Path(image))
-        try:
-            return photo.name, photo.exif, load_gray(photo, self._detection.max_size)
-        except InputError as error:
-            raise InputError(f"{photo.path} cannot be used: {error}.") from error
+        instead = "give an image, or use `sfm localize` on the folder"
+        photo = image if isinstance(image, Photo) else read_photo(Path(image), instead)
+        return photo.name, photo.exif, read_gray(photo, self._detection.max_size)
 
 
 @dataclass(frozen=True)
@@ -356,11 +355,7 @@ def _given_cameras(photos: dict[str, Photo], intrinsics: Path | None) -> dict[st
     if intrinsics is None:
         return {}
     given, options = read_cameras_txt(intrinsics), CameraOptions(intrinsics=intrinsics)
-    cameras = {}
-    for name, photo in photos.items():
-        assigned = assign_cameras(PhotoSet(photo.path.parent, (photo,)), options, given)
-        cameras[name] = assigned.cameras[assigned.camera_of[photo.name]]
-    return cameras
+    return {name: camera_of(photo, options, given) for name, photo in photos.items()}
 
 
 def _localize_one(
@@ -435,12 +430,6 @@ def _write_results(
 def _relative(name: str) -> str:
     """Return a name as a path below a folder, whatever it is."""
     return "/".join(part for part in Path(name).parts if part not in ("/", "..", "."))
-
-
-def _read_one(path: Path) -> Photo:
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: give an image, or use `sfm localize` on the folder.")
-    return read_photo_set(path).photos[0]
 
 
 def _gray(pixels: Bytes) -> Bytes:
