@@ -31,13 +31,13 @@ from sfm.matching.options import MatchingOptions
 from sfm.matching.two_view import VerifiedMatches, match_views
 from sfm.pipelines.contenders import default_descriptors, parse_contenders
 from sfm.pipelines.match import PhotoPair, read_pair
-from sfm.report.explanation import (
+from sfm.report.explanation import write_explanation
+from sfm.report.explanation_content import (
     ExplainedPoint,
     ExplanationContent,
     Finding,
     Neighbour,
     histogram_of,
-    write_explanation,
 )
 
 POINTS = 8
