@@ -18,14 +18,8 @@ import cv2
 import numpy as np
 
 from sfm.learning.benchmark_options import BenchmarkOptions
-from sfm.learning.image_benchmark import (
-    CORRECT_PX,
-    DescribedImages,
-    Matched,
-    PlaneTruth,
-    estimate_homography,
-    webcam_pairs,
-)
+from sfm.learning.image_benchmark import DescribedImages, Matched
+from sfm.learning.image_pairs import CORRECT_PX, PlaneTruth, estimate_homography, webcam_pairs
 from sfm.pipelines.benchmark import named_descriptors
 
 

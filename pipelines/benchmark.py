@@ -18,18 +18,14 @@ from sfm.learning.benchmark_options import BenchmarkOptions
 from sfm.learning.image_benchmark import (
     DescribedImages,
     Matched,
-    Pair,
     correct_below,
     hand_made_figures,
-    hand_made_pairs,
-    homography_pairs,
     plane_figures,
     pose_figures,
-    posed_pairs,
     precision_at,
     ratio_of_precision,
-    webcam_pairs,
 )
+from sfm.learning.image_pairs import Pair, hand_made_pairs, homography_pairs, posed_pairs, webcam_pairs
 from sfm.progress import SILENT, Progress
 
 Figures = dict[str, float]
