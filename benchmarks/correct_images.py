@@ -23,7 +23,7 @@ from sfm.cli.console import Console
 from sfm.errors import WorkError
 from sfm.files import write_json, write_text
 from sfm.images.photo_set import every_nth, read_photo_set
-from sfm.pipelines.comparison_table import number_or_none
+from sfm.json_values import to_json
 from sfm.pipelines.contenders import default_descriptors
 from sfm.pipelines.run_record import library_versions
 
@@ -96,10 +96,7 @@ def compare_arms(arguments: argparse.Namespace, every: int, max_keypoints: int) 
     return {
         name: {
             "failure": made.failures[name],
-            **{
-                key: [number_or_none(float(run.numbers.get(key, float("nan")))) for run in runs]
-                for key in NUMBERS
-            },
+            **{key: to_json([float(run.numbers.get(key, float("nan"))) for run in runs]) for key in NUMBERS},
         }
         for name, runs in made.runs.items()
     }

@@ -17,7 +17,7 @@ import numpy as np
 import sfm
 from sfm.geometry.geodesy import geodetic_to_enu
 from sfm.images.photo_set import Photo, read_photo_set
-from sfm.pipelines.localize import Localization
+from sfm.pipelines.localizer import Localization
 
 NEAR_M = 10.0
 

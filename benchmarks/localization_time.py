@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sfm.images.photo_set import read_photo_set
 from sfm.localization.index import INDEX_NAME
-from sfm.pipelines.localize import Localizer
+from sfm.pipelines.localizer import Localizer
 
 STAGES = ("read", "detect", "describe", "retrieve", "match", "pose", "refine")
 

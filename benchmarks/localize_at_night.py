@@ -30,7 +30,7 @@ from sfm.images.photo_set import Photo, read_photo_set
 from sfm.json_values import to_json
 from sfm.localization.options import LocalizationOptions
 from sfm.options import as_recorded
-from sfm.pipelines.localize import Localizer
+from sfm.pipelines.localizer import Localizer
 from sfm.pipelines.reconstruct import reconstruct
 from sfm.rendering.night import render_night
 from sfm.workspace import digest_of

@@ -18,15 +18,9 @@ import cv2
 import numpy as np
 
 from sfm.learning.benchmark_options import BenchmarkOptions
-from sfm.learning.image_benchmark import (
-    CORRECT_PX,
-    DescribedImages,
-    Matched,
-    PlaneTruth,
-    estimate_homography,
-    webcam_pairs,
-)
-from sfm.pipelines.benchmark import parse_contenders
+from sfm.learning.image_benchmark import DescribedImages, Matched
+from sfm.learning.image_pairs import CORRECT_PX, PlaneTruth, estimate_homography, webcam_pairs
+from sfm.pipelines.benchmark import named_descriptors
 
 
 def main() -> None:
@@ -38,18 +32,18 @@ def main() -> None:
     parser.add_argument("-d", "--descriptor", action="append", required=True, metavar="NAME[+pooling][=FILE]")
     arguments = parser.parse_args()
     options = BenchmarkOptions()
-    contenders = parse_contenders(arguments.descriptor, options.device)
+    descriptors = named_descriptors(arguments.descriptor, options.device)
     images = DescribedImages(options.keypoints)
-    print(f"| frame | mean grey | {' | '.join(contender.name for contender in contenders)} |")
-    print(f"|---|---|{'---|' * len(contenders)}")
-    totals = np.zeros((len(contenders), 3), int)
+    print(f"| frame | mean grey | {' | '.join(named.name for named in descriptors)} |")
+    print(f"|---|---|{'---|' * len(descriptors)}")
+    totals = np.zeros((len(descriptors), 3), int)
     pairs = webcam_pairs(arguments.frames)
     for dark, of_frame in groupby(pairs, key=lambda pair: pair.first):
         against = list(of_frame)
         counts = np.array(
             [
-                np.sum([counted(images.match(pair, contender.descriptor)) for pair in against], axis=0)
-                for contender in contenders
+                np.sum([counted(images.match(pair, named.descriptor)) for pair in against], axis=0)
+                for named in descriptors
             ]
         )
         totals += counts

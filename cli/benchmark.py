@@ -49,8 +49,8 @@ def benchmark(
     from sfm.pipelines import benchmark as pipeline
 
     options = from_mapping(BenchmarkOptions, values)
-    contenders = pipeline.parse_contenders(descriptors, options.device)
-    results = pipeline.benchmark(tests, contenders, options, console)
+    named = pipeline.named_descriptors(descriptors, options.device)
+    results = pipeline.benchmark(tests, named, options, console)
     for kind, (columns, rows) in pipeline.tables(results).items():
         console.table(kind.capitalize(), columns, rows)
     if picture is not None:

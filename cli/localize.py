@@ -14,7 +14,7 @@ from sfm.localization.options import LocalizationOptions
 from sfm.options import from_mapping
 
 if TYPE_CHECKING:
-    from sfm.pipelines.localize import Localization
+    from sfm.pipelines.localizer import Localization
 
 
 @command()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
-
 from sfm.alignment.fit import (
     MapAlignment,
     align_to_gps,
@@ -20,11 +18,11 @@ from sfm.alignment.positions import read_positions
 from sfm.errors import InputError
 from sfm.evaluation.trajectory import read_trajectory
 from sfm.export import export
+from sfm.images.photo_set import gps_positions, orientations_of
 from sfm.mapping.frame import read_frame
 from sfm.mapping.transform import move_model
 from sfm.options import check
 from sfm.pipelines.finished_run import FinishedRun, find_model
-from sfm.pipelines.report import orientations_of
 from sfm.progress import SILENT, Progress
 from sfm.workspace import Workspace
 
@@ -96,16 +94,7 @@ def _fit(run: FinishedRun, options: AlignmentOptions) -> MapAlignment:
         raise InputError(
             "The photographs, which carry the GPS positions, are not where they were: give their folder with --images."
         )
-    gps = {
-        photo.name: (
-            photo.exif.latitude_deg,
-            photo.exif.longitude_deg,
-            np.nan if photo.exif.altitude_m is None else photo.exif.altitude_m,
-        )
-        for photo in run.photo_set.photos
-        if photo.exif.latitude_deg is not None and photo.exif.longitude_deg is not None
-    }
-    return align_to_gps(sparse_map, gps, gravity, "gps")
+    return align_to_gps(sparse_map, gps_positions(run.photo_set.photos), gravity, "gps")
 
 
 def _fit_to_map(run: FinishedRun, reference: Path) -> MapAlignment:

@@ -18,18 +18,14 @@ from sfm.learning.benchmark_options import BenchmarkOptions
 from sfm.learning.image_benchmark import (
     DescribedImages,
     Matched,
-    Pair,
     correct_below,
     hand_made_figures,
-    hand_made_pairs,
-    homography_pairs,
     plane_figures,
     pose_figures,
-    posed_pairs,
     precision_at,
     ratio_of_precision,
-    webcam_pairs,
 )
+from sfm.learning.image_pairs import Pair, hand_made_pairs, homography_pairs, posed_pairs, webcam_pairs
 from sfm.progress import SILENT, Progress
 
 Figures = dict[str, float]
@@ -38,13 +34,13 @@ BASELINE_RATIO = 0.8
 
 
 @dataclass(frozen=True)
-class Contender:
+class NamedDescriptor:
     """A descriptor in the benchmark.
 
     Attributes
     ----------
     name
-        What the results call it. Contenders of one name are runs of one recipe with different seeds.
+        What the results call it. Descriptors of one name are runs of one recipe with different seeds.
     descriptor
         The descriptor.
     """
@@ -55,7 +51,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Result:
-    """All contenders on one test.
+    """All descriptors on one test.
 
     Attributes
     ----------
@@ -64,9 +60,9 @@ class Result:
     kind
         "patches", "homographies", "webcam", "hand-made" or "poses".
     figures
-        By the contender's name: each figure's mean over its runs.
+        By the descriptor's name: each figure's mean over its runs.
     spread
-        By the contender's name: each figure's standard deviation over its runs; empty for a single run.
+        By the descriptor's name: each figure's standard deviation over its runs; empty for a single run.
     """
 
     test: str
@@ -75,39 +71,41 @@ class Result:
     spread: dict[str, Figures]
 
 
-def parse_contenders(specs: Sequence[str], device: str = "auto") -> list[Contender]:
+def named_descriptors(specs: Sequence[str], device: str = "auto") -> list[NamedDescriptor]:
     """Make descriptors from NAME, or NAME=FILE for other weights than the packaged ones.
 
     `NAME+pooling` describes patches of two sizes, see `DescriptionOptions.pooling`. `LABEL:NAME=FILE` is called
     LABEL in the results. Raises `InputError` for unknown names and unusable weights.
     """
-    contenders = []
+    descriptors = []
     for spec in specs:
         label, _, rest = spec.rpartition(":") if ":" in spec.partition("=")[0] else ("", "", spec)
         called, _, file = rest.partition("=")
         options = description_named(called)
         if options.descriptor != "sift":
             options = replace(options, weights=Path(file) if file else None, device=device)
-        contenders.append(Contender(label or called, make_descriptor(options, DetectionOptions().max_size)))
-    if not contenders:
+        descriptors.append(
+            NamedDescriptor(label or called, make_descriptor(options, DetectionOptions().max_size))
+        )
+    if not descriptors:
         raise InputError("Give at least one descriptor.")
-    return contenders
+    return descriptors
 
 
 def benchmark(
     tests: Sequence[Path],
-    contenders: Sequence[Contender],
+    descriptors: Sequence[NamedDescriptor],
     options: BenchmarkOptions,
     progress: Progress = SILENT,
 ) -> list[Result]:
-    """Measure all contenders on all tests, on the same keypoints.
+    """Measure all descriptors on all tests, on the same keypoints.
 
     Parameters
     ----------
     tests
         Folders: a patch set; a homography sequence (H_1_k) or a folder of them; a fixed camera's frames;
         hand-made correspondences (corrs.txt); a scene with images/ and ground_truth/.
-    contenders
+    descriptors
         The descriptors. Where matches below a ratio are told, it is the one that gives the precision of SIFT at 0.8,
         or of the first of them where SIFT is not among them.
     options
@@ -124,7 +122,7 @@ def benchmark(
     results = []
     with progress.stage("Tests", len(runs), "tests") as step:
         for run in runs:
-            results.append(_summed_up(run.test, run.kind, contenders, run.measure(contenders)))
+            results.append(_summed_up(run.test, run.kind, descriptors, run.measure(descriptors)))
             step.advance(note=run.test)
     return results
 
@@ -185,11 +183,11 @@ _MAIN_FIGURE = {
 
 @dataclass(frozen=True)
 class _Test:
-    """A test, and how to measure contenders on it: one set of figures each, in their order."""
+    """A test, and how to measure descriptors on it: one set of figures each, in their order."""
 
     test: str
     kind: str
-    measure: Callable[[Sequence[Contender]], list[Figures]]
+    measure: Callable[[Sequence[NamedDescriptor]], list[Figures]]
 
 
 def _runs_of(path: Path, options: BenchmarkOptions) -> list[_Test]:
@@ -199,10 +197,10 @@ def _runs_of(path: Path, options: BenchmarkOptions) -> list[_Test]:
     name = path.resolve().name
     images = DescribedImages(options.keypoints)
     if (path / "manifest.json").is_file():
-        return [_Test(name, "patches", lambda contenders: _on_patches(path, contenders, options))]
+        return [_Test(name, "patches", lambda descriptors: _on_patches(path, descriptors, options))]
     if (path / "ground_truth").is_dir():
         pairs = posed_pairs(path)
-        return [_Test(name, "poses", lambda contenders: _on_poses(images, pairs, contenders))]
+        return [_Test(name, "poses", lambda descriptors: _on_poses(images, pairs, descriptors))]
     if any(path.glob("H_1_*")):
         return [_plane_test(name, "homographies", images, homography_pairs(path))]
     sequences = sorted(folder for folder in path.iterdir() if folder.is_dir() and any(folder.glob("H_1_*")))
@@ -210,25 +208,25 @@ def _runs_of(path: Path, options: BenchmarkOptions) -> list[_Test]:
         return [test for sequence in sequences for test in _runs_of(sequence, options)]
     if any(path.rglob("corrs.txt")):
         pairs = hand_made_pairs(path)
-        return [_Test(name, "hand-made", lambda contenders: _on_hand_made(images, pairs, contenders))]
+        return [_Test(name, "hand-made", lambda descriptors: _on_hand_made(images, pairs, descriptors))]
     return [_plane_test(name, "webcam", images, webcam_pairs(path))]
 
 
 def _plane_test(name: str, kind: str, images: DescribedImages, pairs: list[Pair]) -> _Test:
-    return _Test(name, kind, lambda contenders: _on_planes(images, pairs, contenders))
+    return _Test(name, kind, lambda descriptors: _on_planes(images, pairs, descriptors))
 
 
-def _on_patches(path: Path, contenders: Sequence[Contender], options: BenchmarkOptions) -> list[Figures]:
+def _on_patches(
+    path: Path, descriptors: Sequence[NamedDescriptor], options: BenchmarkOptions
+) -> list[Figures]:
     from sfm.learning.patch_benchmark import patch_figures
     from sfm.learning.patch_set import PatchSet
 
     patches = PatchSet.open(path)
     points = np.arange(patches.num_points)
     all_figures = []
-    for contender in contenders:
-        found = patch_figures(
-            contender.descriptor, patches, points, max_points=options.points, seed=options.seed
-        )
+    for named in descriptors:
+        found = patch_figures(named.descriptor, patches, points, max_points=options.points, seed=options.seed)
         all_figures.append(
             {
                 "FPR95": found.fpr95,
@@ -243,15 +241,15 @@ def _on_patches(path: Path, contenders: Sequence[Contender], options: BenchmarkO
     return all_figures
 
 
-def _matched(images: DescribedImages, pairs: Sequence[Pair], contender: Contender) -> list[Matched]:
-    return [images.match(pair, contender.descriptor) for pair in pairs]
+def _matched(images: DescribedImages, pairs: Sequence[Pair], named: NamedDescriptor) -> list[Matched]:
+    return [images.match(pair, named.descriptor) for pair in pairs]
 
 
 def _on_planes(
-    images: DescribedImages, pairs: Sequence[Pair], contenders: Sequence[Contender]
+    images: DescribedImages, pairs: Sequence[Pair], descriptors: Sequence[NamedDescriptor]
 ) -> list[Figures]:
     all_figures: list[Figures] = []
-    for matched, ratio in _at_equal_precision(images, pairs, contenders):
+    for matched, ratio in _at_equal_precision(images, pairs, descriptors):
         found = plane_figures(matched)
         accuracy = dict(zip(("MMA@1", "MMA@3", "MMA@5"), found.accuracy, strict=True))
         all_figures.append(
@@ -269,41 +267,41 @@ def _on_planes(
 
 
 def _at_equal_precision(
-    images: DescribedImages, pairs: Sequence[Pair], contenders: Sequence[Contender]
+    images: DescribedImages, pairs: Sequence[Pair], descriptors: Sequence[NamedDescriptor]
 ) -> Iterator[tuple[list[Matched], float]]:
-    """Match all pairs by each contender, with the ratio at which it is as precise as the baseline at 0.8."""
-    baseline = _baseline(contenders)
+    """Match all pairs by each descriptor, with the ratio at which it is as precise as the baseline at 0.8."""
+    baseline = _baseline(descriptors)
     of_baseline = _matched(images, pairs, baseline)
     precision = precision_at(of_baseline, BASELINE_RATIO)
-    for contender in contenders:
-        if contender is baseline:
+    for named in descriptors:
+        if named is baseline:
             yield of_baseline, BASELINE_RATIO
         else:
-            matched = _matched(images, pairs, contender)
+            matched = _matched(images, pairs, named)
             yield matched, ratio_of_precision(matched, precision)
 
 
-def _baseline(contenders: Sequence[Contender]) -> Contender:
+def _baseline(descriptors: Sequence[NamedDescriptor]) -> NamedDescriptor:
     """Return whose precision others are compared at: SIFT's where it takes part, else the first one's."""
-    return next((c for c in contenders if c.descriptor.name == "sift"), contenders[0])
+    return next((named for named in descriptors if named.descriptor.name == "sift"), descriptors[0])
 
 
 def _on_hand_made(
-    images: DescribedImages, pairs: Sequence[Pair], contenders: Sequence[Contender]
+    images: DescribedImages, pairs: Sequence[Pair], descriptors: Sequence[NamedDescriptor]
 ) -> list[Figures]:
     all_figures = []
-    for contender in contenders:
-        found = hand_made_figures(_matched(images, pairs, contender))
+    for named in descriptors:
+        found = hand_made_figures(_matched(images, pairs, named))
         within = dict(zip(("within 1 px", "within 3 px", "within 5 px"), found.accuracy, strict=True))
         all_figures.append({"solved": found.solved, **within})
     return all_figures
 
 
 def _on_poses(
-    images: DescribedImages, pairs: Sequence[Pair], contenders: Sequence[Contender]
+    images: DescribedImages, pairs: Sequence[Pair], descriptors: Sequence[NamedDescriptor]
 ) -> list[Figures]:
     all_figures: list[Figures] = []
-    for matched, ratio in _at_equal_precision(images, pairs, contenders):
+    for matched, ratio in _at_equal_precision(images, pairs, descriptors):
         found = pose_figures(matched, ratio)
         auc = dict(zip(("AUC@1", "AUC@5", "AUC@10"), found.auc, strict=True))
         all_figures.append(
@@ -312,11 +310,13 @@ def _on_poses(
     return all_figures
 
 
-def _summed_up(test: str, kind: str, contenders: Sequence[Contender], figures: Sequence[Figures]) -> Result:
-    """Average the figures of contenders with one name."""
+def _summed_up(
+    test: str, kind: str, descriptors: Sequence[NamedDescriptor], figures: Sequence[Figures]
+) -> Result:
+    """Average the figures of descriptors with one name."""
     by_name: dict[str, list[Figures]] = {}
-    for contender, own in zip(contenders, figures, strict=True):
-        by_name.setdefault(contender.name, []).append(own)
+    for named, own in zip(descriptors, figures, strict=True):
+        by_name.setdefault(named.name, []).append(own)
     return Result(
         test,
         kind,

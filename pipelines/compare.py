@@ -15,7 +15,7 @@ from sfm.evaluation.trajectory import Trajectory
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DogDetector
 from sfm.files import write_image, write_json, write_text
-from sfm.images.photo_set import PhotoSet, gps_positions
+from sfm.images.photo_set import PhotoSet, gps_positions, orientations_of
 from sfm.mapping.database import VerifiedPair
 from sfm.mapping.sparse_map import SparseMap
 from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers, run_numbers
@@ -35,7 +35,6 @@ from sfm.pipelines.report import (
     choose_pairs,
     gallery_of,
     option_words,
-    orientations_of,
     problems_of,
     title_of,
 )

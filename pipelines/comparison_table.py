@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from sfm.json_values import to_json
 from sfm.report.comparison import Cell, Metric
 
 Table = Sequence[tuple[Metric, Sequence[Cell]]]
@@ -46,5 +47,5 @@ def number_or_none(value: float) -> float | None:
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
-    numbers = (number_or_none(value) for value in (cell.median, cell.low, cell.high))
-    return dict(zip(_COLUMNS, (*numbers, cell.count, cell.best), strict=True))
+    values = to_json((cell.median, cell.low, cell.high, cell.count, cell.best))
+    return dict(zip(_COLUMNS, values, strict=True))

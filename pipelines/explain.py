@@ -21,23 +21,23 @@ from sfm.images.decode import load_rgb
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.matching.neighbours import (
     ChosenPoint,
-    NearestTwo,
+    NearestNeighbours,
     PairTruth,
     choose_points,
-    nearest_two,
+    nearest_neighbours,
     truth_of_pair,
 )
 from sfm.matching.options import MatchingOptions
 from sfm.matching.two_view import VerifiedMatches, match_views
 from sfm.pipelines.contenders import default_descriptors, parse_contenders
 from sfm.pipelines.match import PhotoPair, read_pair
-from sfm.report.explanation import (
+from sfm.report.explanation import write_explanation
+from sfm.report.explanation_content import (
     ExplainedPoint,
     ExplanationContent,
     Finding,
     Neighbour,
     histogram_of,
-    write_explanation,
 )
 
 POINTS = 8
@@ -108,11 +108,11 @@ def explain_pair(
     if min(map(len, pair.keypoints)) < 2:
         raise WorkError("There is nothing to explain: a photograph has fewer than two keypoints.")
     found: dict[str, VerifiedMatches] = {}
-    nearest: dict[str, NearestTwo] = {}
+    nearest: dict[str, NearestNeighbours] = {}
     for descriptor in descriptors:
         views = pair.described_by(descriptor)
         found[descriptor.name] = match_views(*views, verifier, matching)
-        nearest[descriptor.name] = nearest_two(views[0].descriptors, views[1].descriptors)
+        nearest[descriptor.name] = nearest_neighbours(views[0].descriptors, views[1].descriptors)
     ratios = {name: one.ratio for name, one in found.items()}
     fundamentals = {name: fundamental_of(one.geometry, *pair.cameras) for name, one in found.items()}
     truth = truth_of_pair(found, fundamentals, *pair.keypoints)
@@ -146,7 +146,7 @@ class _Explainer:
     def __init__(
         self,
         pair: PhotoPair,
-        nearest: Mapping[str, NearestTwo],
+        nearest: Mapping[str, NearestNeighbours],
         ratios: Mapping[str, float],
         truth: PairTruth,
         window: PatchWindow,

@@ -15,6 +15,7 @@ from sfm.features.choice import DESCRIPTORS, DescriptionOptions, make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions
 from sfm.files import read_metadata
+from sfm.images.cameras import camera_key
 from sfm.images.photo_set import Photo
 from sfm.localization.index import (
     INDEX_NAME,
@@ -23,7 +24,6 @@ from sfm.localization.index import (
     build_index,
     topology_digest,
 )
-from sfm.localization.query_camera import camera_key
 from sfm.mapping.sparse_map import SparseMap
 from sfm.matching.options import MatchingOptions
 from sfm.options import as_recorded, from_mapping

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm.errors import InputError
 from sfm.features.choice import DescriptionOptions, make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions, DogDetector
@@ -17,10 +16,11 @@ from sfm.files import write_image
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import rotation_angle_deg
 from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions, Verifier
-from sfm.images.cameras import CameraOptions, assign_cameras
-from sfm.images.decode import load_gray, load_rgb
+from sfm.images.cameras import CameraOptions
+from sfm.images.decode import load_rgb
 from sfm.images.gray import GrayImage
-from sfm.images.photo_set import Photo, PhotoSet, read_photo_set
+from sfm.images.photo_set import Photo
+from sfm.images.single_photo import camera_of, read_gray, read_photo
 from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.matching.options import MatchingOptions
@@ -146,13 +146,14 @@ def read_pair(
     image1: Path | str, image2: Path | str, detection: DetectionOptions, cameras: CameraOptions
 ) -> PhotoPair:
     """Read two photographs and detect their keypoints; parameters and errors are those of `match`."""
-    first, second = (_read_one(Path(path)) for path in (image1, image2))
+    instead = "give two images, or use `sfm reconstruct` on the folder"
+    first, second = (read_photo(Path(path), instead) for path in (image1, image2))
     intrinsics = None if cameras.intrinsics is None else read_cameras_txt(cameras.intrinsics)
-    images = _load(first, detection.max_size), _load(second, detection.max_size)
+    images = read_gray(first, detection.max_size), read_gray(second, detection.max_size)
     detector = DogDetector(detection)
     return PhotoPair(
         (first, second),
-        (_camera(first, cameras, intrinsics), _camera(second, cameras, intrinsics)),
+        (camera_of(first, cameras, intrinsics), camera_of(second, cameras, intrinsics)),
         images,
         (detector.detect(images[0]), detector.detect(images[1])),
     )
@@ -174,21 +175,3 @@ def match_pair(
     write_image(Path(picture), drawn)
     counts = len(views[0].keypoints), len(views[1].keypoints)
     return MatchResult(counts, xy1, xy2, found, Path(picture))
-
-
-def _read_one(path: Path) -> Photo:
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: give two images, or use `sfm reconstruct` on the folder.")
-    return read_photo_set(path).photos[0]
-
-
-def _camera(photo: Photo, options: CameraOptions, intrinsics: dict[int, Camera] | None) -> Camera:
-    assigned = assign_cameras(PhotoSet(photo.path.parent, (photo,)), options, intrinsics)
-    return assigned.cameras[assigned.camera_of[photo.name]]
-
-
-def _load(photo: Photo, max_size: int) -> GrayImage:
-    try:
-        return load_gray(photo, max_size)
-    except InputError as error:
-        raise InputError(f"{photo.path} cannot be used: {error}.") from error

@@ -18,7 +18,7 @@ from sfm.workspace import Workspace
 _KEYPOINTS = 2048
 
 
-def choose_pairs(
+def pairs_to_match(
     photos: Sequence[Photo],
     workspace: Workspace,
     descriptor: str,

@@ -13,6 +13,7 @@ from sfm.errors import InputError
 from sfm.features.keypoints import Keypoints
 from sfm.features.patch_window import PatchWindow
 from sfm.images.decode import load_gray
+from sfm.images.photo_set import IMAGE_SUFFIXES
 from sfm.learning.foreign_sets import is_hpatches, is_phototour
 from sfm.learning.patch_set import PointPatches, Source
 from sfm.learning.tracks import patches_of_tracks
@@ -21,7 +22,6 @@ from sfm.workspace import Workspace
 
 Kind = Literal["photos", "map", "phototour", "hpatches"]
 
-_PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 # Observations of a map are its keypoints, moved half a pixel there and back.
 _SAME_KEYPOINT_PX = 0.01
 
@@ -45,7 +45,7 @@ def read_sources(paths: Sequence[Path]) -> list[Source]:
     names = [source.name for source in sources]
     for source in sources:
         if kind_of(source.path) == "photos" and not photos_of(source.path):
-            raise InputError(f"{source.path} holds no photographs ({', '.join(_PHOTO_SUFFIXES)}).")
+            raise InputError(f"{source.path} holds no photographs ({', '.join(sorted(IMAGE_SUFFIXES))}).")
         if names.count(source.name) > 1:
             raise InputError(f"Two sources are called {source.name}: name them in a JSON list of sources.")
     return sources
@@ -66,7 +66,7 @@ def kind_of(folder: Path) -> Kind:
 
 def photos_of(folder: Path) -> list[Path]:
     """Return the photographs of a folder and its subfolders, in the order of their names."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PHOTO_SUFFIXES)
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def map_points(out: Path, window: PatchWindow) -> PointPatches:

@@ -29,7 +29,7 @@ from sfm.pipelines.finished_run import FinishedRun, capture_times_s
 from sfm.pipelines.localization_index import index_path, is_current, write_index
 from sfm.pipelines.mapping import MappingResult, build_map
 from sfm.pipelines.matching import PairSet, match_pairs
-from sfm.pipelines.pairs import choose_pairs
+from sfm.pipelines.pairs import pairs_to_match
 from sfm.pipelines.run_record import RunRecord, read_record
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
@@ -224,7 +224,7 @@ def _run_stages(
         )
     photos = [image.photo for image in features.images]
     with record.stage("matching") as counts:
-        pairs = choose_pairs(photos, workspace, descriptor.name, options.pairs, progress)
+        pairs = pairs_to_match(photos, workspace, descriptor.name, options.pairs, progress)
         pair_set = match_pairs(
             pairs,
             features,

@@ -13,7 +13,7 @@ import numpy as np
 from sfm.errors import InputError
 from sfm.features.keypoints import Keypoints
 from sfm.images.decode import load_rgb
-from sfm.images.photo_set import Photo, PhotoSet
+from sfm.images.photo_set import Photo, orientations_of
 from sfm.mapping.database import VerifiedPair
 from sfm.mapping.stored_matches import StoredMatches
 from sfm.options import flag_of
@@ -207,12 +207,6 @@ def _gallery_pair(
         photo1.exif.orientation,
         photo2.exif.orientation,
     )
-
-
-def orientations_of(photo_set: PhotoSet | None) -> dict[str, int]:
-    """Return the EXIF orientations by image name, where they are not 1."""
-    photos = photo_set.photos if photo_set else ()
-    return {photo.name: photo.exif.orientation for photo in photos if photo.exif.orientation != 1}
 
 
 def title_of(folder: Path) -> str:

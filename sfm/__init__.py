@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from sfm.pipelines.compare import Comparison, compare
     from sfm.pipelines.describe import describe
     from sfm.pipelines.evaluate import evaluate
-    from sfm.pipelines.localize import Localizer, localize
+    from sfm.pipelines.localize import localize
+    from sfm.pipelines.localizer import Localizer
     from sfm.pipelines.match import match
     from sfm.pipelines.reconstruct import Reconstruction, reconstruct
     from sfm.pipelines.stage_options import ReconstructOptions
@@ -36,7 +37,7 @@ _HOMES = {
     "evaluate": "sfm.pipelines.evaluate",
     "align": "sfm.pipelines.align",
     "localize": "sfm.pipelines.localize",
-    "Localizer": "sfm.pipelines.localize",
+    "Localizer": "sfm.pipelines.localizer",
     "read_map": "sfm.mapping.colmap_io",
     "SparseMap": "sfm.mapping.sparse_map",
 }

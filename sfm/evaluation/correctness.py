@@ -10,6 +10,7 @@ import numpy as np
 
 from sfm.evaluation.self_check import FOCAL_TOLERANCE, focal_ratios, residual_to_gps
 from sfm.geometry.camera import Camera
+from sfm.json_values import to_json
 from sfm.mapping.sparse_map import SparseMap
 
 # GPS of a phone is good to some metres.
@@ -59,7 +60,7 @@ class Judgement:
             "gps_spread_m": self.gps_spread_m,
             "focal_error_percent": self.focal_error_percent,
         }
-        known = {key: value if np.isfinite(value) else None for key, value in numbers.items()}
+        known = to_json(numbers)
         return {**known, "correct": self.is_correct if known["gps_rms_m"] is not None else None}
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from sfm.errors import InputError
 from sfm.evaluation.trajectory import Trajectory
-from sfm.geometry.pose import Pose
+from sfm.geometry.pose import Pose, rotation_angle_deg, rotation_angles_deg
 from sfm.geometry.similarity import Degeneracy, Sim3, align_poses
+from sfm.json_values import to_json
 from sfm.mapping.sparse_map import SparseMap
 
 Floats = NDArray[np.float64]
@@ -86,25 +87,27 @@ class Evaluation:
 
     def as_json(self) -> dict[str, Any]:
         """Return the results as JSON-ready values; undefined numbers are None."""
-        return {
-            "registered": self.registered,
-            "total": self.total,
-            "ate_rmse": _number(self.ate_rmse),
-            "ate_median": _number(self.ate_median),
-            "ate_max": _number(self.ate_max),
-            "rotation_median_deg": _number(self.rotation_median_deg),
-            "rotation_max_deg": _number(self.rotation_max_deg),
-            "auc_percent": {str(t): _number(v) for t, v in self.auc_percent.items()},
-            "truth_from_map": self.truth_from_map.matrix.tolist(),
-            "scale": self.truth_from_map.scale,
-            "degeneracy": self.degeneracy,
-            "images": [
-                {"name": i.name, "position_error": i.position, "rotation_error_deg": i.rotation_deg}
-                for i in self.images
-            ],
-            "unregistered": list(self.unregistered),
-            "without_truth": list(self.without_truth),
-        }
+        return to_json(
+            {
+                "registered": self.registered,
+                "total": self.total,
+                "ate_rmse": self.ate_rmse,
+                "ate_median": self.ate_median,
+                "ate_max": self.ate_max,
+                "rotation_median_deg": self.rotation_median_deg,
+                "rotation_max_deg": self.rotation_max_deg,
+                "auc_percent": self.auc_percent,
+                "truth_from_map": self.truth_from_map.matrix,
+                "scale": self.truth_from_map.scale,
+                "degeneracy": self.degeneracy,
+                "images": [
+                    {"name": i.name, "position_error": i.position, "rotation_error_deg": i.rotation_deg}
+                    for i in self.images
+                ],
+                "unregistered": self.unregistered,
+                "without_truth": self.without_truth,
+            }
+        )
 
 
 def evaluate_map(estimate: SparseMap, truth: Trajectory) -> Evaluation:
@@ -133,7 +136,9 @@ def evaluate_poses(estimate: dict[str, Pose], truth: Trajectory) -> Evaluation:
     positions = alignment.residuals
     rotations = np.array(
         [
-            _angle_deg(alignment.sim3.transform_pose(estimate[n]).rotation @ truth.poses[n].rotation.T)
+            rotation_angle_deg(
+                alignment.sim3.transform_pose(estimate[n]).rotation @ truth.poses[n].rotation.T
+            )
             for n in common
         ]
     )
@@ -176,7 +181,7 @@ def relative_pose_errors_deg(estimate: Sequence[Pose | None], truth: Sequence[Po
         j = slice(i + 1, n)
         # Relative rotation j_from_i and the direction from j to i in the camera axes of j.
         relative, relative_true = R[j] @ R[i].T, R_true[j] @ R_true[i].T
-        rotation = _angles_deg(relative @ relative_true.transpose(0, 2, 1))
+        rotation = rotation_angles_deg(relative @ relative_true.transpose(0, 2, 1))
         t = np.einsum("nij,nj->ni", R[j], c[i] - c[j])
         t_true = np.einsum("nij,nj->ni", R_true[j], c_true[i] - c_true[j])
         sine = np.linalg.norm(np.cross(t, t_true), axis=1)
@@ -215,26 +220,5 @@ def _stacked(poses: Sequence[Pose]) -> tuple[Floats, Floats]:
     return rotations, np.array([pose.center for pose in poses]).reshape(-1, 3)
 
 
-def _angles_deg(rotations: Floats) -> Floats:
-    """Angles of (N, 3, 3) rotations; the arc tangent keeps tiny and nearly half-turn angles exact."""
-    skew = np.stack(
-        [
-            rotations[:, 2, 1] - rotations[:, 1, 2],
-            rotations[:, 0, 2] - rotations[:, 2, 0],
-            rotations[:, 1, 0] - rotations[:, 0, 1],
-        ],
-        axis=1,
-    )
-    return np.degrees(np.arctan2(np.linalg.norm(skew, axis=1), np.trace(rotations, axis1=1, axis2=2) - 1))
-
-
-def _angle_deg(rotation: Floats) -> float:
-    return float(_angles_deg(rotation[None])[0])
-
-
 def _or_nan(reduce: Any, values: Floats) -> float:
     return float(reduce(values)) if len(values) else math.nan
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -10,6 +10,7 @@ from typing import Any
 from sfm.errors import InputError
 from sfm.export.context import ExportContext, Exporter
 from sfm.files import write_json
+from sfm.mapping.camera_shapes import names_by_folder
 from sfm.mapping.frame import Place, place_of
 from sfm.mapping.sparse_map import SparseMap
 
@@ -44,11 +45,8 @@ class GeojsonExporter(Exporter):
 
 
 def _paths(places: dict[str, Place], context: ExportContext) -> list[dict[str, Any]]:
-    by_folder: dict[str, list[str]] = {}
-    for name in sorted(places):
-        by_folder.setdefault(name.rpartition("/")[0], []).append(name)
     lines = []
-    for folder, names in by_folder.items():
+    for folder, names in names_by_folder(places).items():
         times = context.timestamps_s
         if all(name in times for name in names):
             names = sorted(names, key=lambda name: (times[name], name))

@@ -14,6 +14,7 @@ from sfm.export.context import ExportContext, Exporter
 from sfm.files import atomic_path
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
+from sfm.mapping.camera_shapes import camera_paths, frustum_corners, frustum_size
 from sfm.mapping.sparse_map import SparseMap
 
 Floats = NDArray[np.float64]
@@ -21,8 +22,6 @@ Floats = NDArray[np.float64]
 PATH_RGB = (255, 0, 0)
 FRUSTUM_RGB = (60, 110, 220)
 
-# Depth of a frustum, as a share of the typical step between neighbouring cameras.
-_FRUSTUM_SHARE = 0.4
 _DOTS_PER_EDGE = 12
 _MAX_DOTS_PER_STEP = 100
 
@@ -58,29 +57,14 @@ def write_cameras(path: Path, sparse_map: SparseMap) -> None:
     """
     drawing = _Drawing()
     size = frustum_size(sparse_map)
-    by_folder: dict[str, list[Floats]] = {}
     for image in sparse_map.images_by_name:
-        folder = image.name.rpartition("/")[0]
-        by_folder.setdefault(folder, []).append(image.cam_from_world.center)
         drawing.frustum(image.cam_from_world, sparse_map.cameras[image.camera_id], size)
-    for centers in by_folder.values():
+    for image_ids in camera_paths(sparse_map):
+        centers = [sparse_map.images[image_id].cam_from_world.center for image_id in image_ids]
         for a, b in pairwise(centers):
             dots = int(np.linalg.norm(b - a) / size * _DOTS_PER_EDGE)
             drawing.line(a, b, PATH_RGB, min(max(dots, 1), _MAX_DOTS_PER_STEP))
     _write_ply(path, drawing.vertices, drawing.edges)
-
-
-def frustum_size(sparse_map: SparseMap) -> float:
-    """Return a depth for drawn frusta that suits the map, in its unit."""
-    centers = np.array([image.cam_from_world.center for image in sparse_map.images_by_name]).reshape(-1, 3)
-    steps = np.linalg.norm(np.diff(centers, axis=0), axis=1)
-    if (steps > 0).any():
-        return _FRUSTUM_SHARE * float(np.median(steps[steps > 0]))
-    if len(centers) and len(sparse_map.xyz):
-        distance = float(np.median(np.linalg.norm(sparse_map.xyz - centers[0], axis=1)))
-        if distance > 0:
-            return 0.1 * distance
-    return 1.0
 
 
 @dataclass
@@ -113,12 +97,7 @@ class _Drawing:
 
     def frustum(self, cam_from_world: Pose, camera: Camera, depth: float) -> None:
         """Draw the pyramid from the centre to the image's corners at `depth`."""
-        # Edges of pixels, not their centres; without distortion, which has no inverse far outside the image.
-        corners_px = (
-            np.array([[0, 0], [camera.width, 0], [camera.width, camera.height], [0, camera.height]]) - 0.5
-        )
-        xy = (corners_px - camera.principal_point) / np.diag(camera.matrix)[:2]
-        corners = cam_from_world.inverse().apply(depth * np.column_stack([xy, np.ones(4)]))
+        corners = frustum_corners(cam_from_world, camera, depth)
         for i, corner in enumerate(corners):
             self.line(cam_from_world.center, corner, FRUSTUM_RGB, _DOTS_PER_EDGE)
             self.line(corner, corners[(i + 1) % 4], FRUSTUM_RGB, _DOTS_PER_EDGE)

@@ -29,7 +29,6 @@ Floats = NDArray[np.float64]
 
 ESSENTIAL_SAMPLE, ESSENTIAL_MODELS = 5, 10
 FUNDAMENTAL_SAMPLE, FUNDAMENTAL_MODELS = 7, 3
-HOMOGRAPHY_SAMPLE, HOMOGRAPHY_MODELS = 4, 1
 POSE_SAMPLE, POSE_MODELS = 3, 4
 POSE_AND_FOCAL_SAMPLE, POSE_AND_FOCAL_MODELS = 4, 10
 
@@ -97,30 +96,6 @@ def log10_nfa(
         series = np.log((k + 1) * (1 - safe_p)) - np.log(k + 1 - (n + 1) * safe_p)
     log_tail = np.where(above_chance, np.minimum(first_term + series, 0), 0)
     return np.asarray((log_tests + log_tail) / _LN10)
-
-
-def largest_chance_inliers(
-    num_matches: int,
-    probability: float,
-    sample_size: int = ESSENTIAL_SAMPLE,
-    models_per_sample: int = ESSENTIAL_MODELS,
-) -> int:
-    """Return the largest number of inliers that chance explains (NFA of 1 or more) among `num_matches`."""
-    counts = np.arange(num_matches + 1)
-    explained = log10_nfa(num_matches, counts, probability, sample_size, models_per_sample) >= 0
-    return int(counts[explained][-1]) if explained.any() else 0
-
-
-def chance_inlier_ratio(
-    num_matches: int,
-    probability: float,
-    sample_size: int = ESSENTIAL_SAMPLE,
-    models_per_sample: int = ESSENTIAL_MODELS,
-) -> float:
-    """Return the inlier ratio to expect at most by chance among `num_matches` unrelated matches, 0 to 1."""
-    if num_matches == 0:
-        return 0.0
-    return largest_chance_inliers(num_matches, probability, sample_size, models_per_sample) / num_matches
 
 
 def empirical_probability(F: Floats, xy1: Floats, xy2: Floats, threshold_px: float) -> float:

@@ -60,8 +60,19 @@ class Pose:
 
 
 def rotation_angle_deg(rotation: Floats) -> float:
-    """Return the angle of a (3, 3) rotation in degrees, exact also for tiny angles."""
-    return float(np.degrees(Rotation.from_matrix(rotation).magnitude()))
+    """Return the angle of a (3, 3) rotation; see `rotation_angles_deg`."""
+    return float(rotation_angles_deg(rotation))
+
+
+def rotation_angles_deg(rotations: Floats) -> Floats:
+    """Return the angles of (..., 3, 3) rotations in degrees, 0 to 180, (...)."""
+    R = rotations
+    skew = np.stack(
+        [R[..., 2, 1] - R[..., 1, 2], R[..., 0, 2] - R[..., 2, 0], R[..., 1, 0] - R[..., 0, 1]], axis=-1
+    )
+    # The arc tangent keeps tiny and nearly half-turn angles exact.
+    sine, cosine = np.linalg.norm(skew, axis=-1), np.trace(R, axis1=-2, axis2=-1) - 1
+    return np.asarray(np.degrees(np.arctan2(sine, cosine)))
 
 
 def angle_between_deg(a: Floats, b: Floats) -> float:

@@ -10,6 +10,7 @@ from statistics import median
 
 from sfm.errors import InputError
 from sfm.geometry.camera import CAMERA_MODELS, Camera
+from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo, PhotoSet
 from sfm.options import check, option
 
@@ -50,6 +51,13 @@ class CameraAssignment:
     cameras: dict[int, Camera]
     camera_of: dict[str, int]
     summary: str
+
+
+def camera_key(exif: Exif, width: int, height: int) -> tuple[str | float | int | None, ...] | None:
+    """Return what tells a camera and its zoom from others by EXIF; None where EXIF says nothing of it."""
+    if not (exif.make or exif.model or exif.focal_mm or exif.focal_35mm):
+        return None
+    return exif.make, exif.model, exif.lens, exif.focal_mm, exif.focal_35mm, width, height
 
 
 def assign_cameras(
@@ -100,26 +108,20 @@ def _grouping(photos: Sequence[Photo], camera: str) -> tuple[dict[str, Hashable]
 
 
 def _automatic_grouping(photos: Sequence[Photo]) -> tuple[dict[str, Hashable], str]:
-    unmarked = [photo for photo in photos if _exif_key(photo) is None]
+    exif_keys = {photo.name: camera_key(photo.exif, photo.width, photo.height) for photo in photos}
+    unmarked = [photo for photo in photos if exif_keys[photo.name] is None]
     sizes = {(photo.width, photo.height) for photo in unmarked}
     collected = len(sizes) > _MAX_SIZES_OF_ONE_CAMERA
     keys: dict[str, Hashable] = {}
     for photo in photos:
         alone: Hashable = photo.name if collected else (photo.width, photo.height)
-        keys[photo.name] = _exif_key(photo) or alone
+        keys[photo.name] = exif_keys[photo.name] or alone
     rules = ["by EXIF"] if len(unmarked) < len(photos) else []
     if unmarked:
         rules.append(
             "one per image without EXIF, as their many sizes suggest" if collected else "without EXIF by size"
         )
     return keys, ", ".join(rules)
-
-
-def _exif_key(photo: Photo) -> Hashable | None:
-    exif = photo.exif
-    if not (exif.make or exif.model or exif.focal_mm or exif.focal_35mm):
-        return None
-    return exif.make, exif.model, exif.lens, exif.focal_mm, exif.focal_35mm, photo.width, photo.height
 
 
 def _camera_of_group(group: Sequence[Photo], options: CameraOptions) -> Camera:

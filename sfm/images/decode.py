@@ -59,11 +59,6 @@ def load_rgb(photo: Photo, max_size: int | None = None) -> Pixels:
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def load_upright(photo: Photo, max_size: int | None = None) -> Pixels:
-    """Decode a photograph as `load_rgb`, turned by its EXIF orientation: for people to look at."""
-    return upright(load_rgb(photo, max_size), photo.exif.orientation)
-
-
 def upright(pixels: Pixels, orientation: int) -> Pixels:
     """Turn and mirror (H, W, ...) stored pixels by EXIF `orientation` (1 to 8) so that they stand upright."""
     mirrored = pixels[:, ::-1] if orientation in (2, 4, 5, 7) else pixels

@@ -273,6 +273,12 @@ def gps_positions(photos: Iterable[Photo]) -> dict[str, tuple[float, float, floa
     }
 
 
+def orientations_of(photo_set: PhotoSet | None) -> dict[str, int]:
+    """Return the EXIF orientations by image name, where they are not 1."""
+    photos = photo_set.photos if photo_set else ()
+    return {photo.name: photo.exif.orientation for photo in photos if photo.exif.orientation != 1}
+
+
 def every_nth(photo_set: PhotoSet, n: int) -> PhotoSet:
     """Return the set with only every `n`-th photograph, in the order of capture, beginning with the first."""
     taken = set(capture_order(photo_set.photos)[::n])

@@ -17,7 +17,7 @@ _EPSILON = 1e-6
 
 
 @dataclass(frozen=True)
-class Recipe:
+class LossRecipe:
     """What a loss is made of.
 
     Attributes
@@ -98,12 +98,12 @@ def second_order_similarity(left: Tensor, right: Tensor, neighbours: int = 8) ->
     return (difference.sum(dim=1) + _EPSILON).sqrt().mean()
 
 
-RECIPES: dict[str, Recipe] = {
-    "sosnet": Recipe(quadratic_triplet, second_order_weight=1.0),
-    "triplet": Recipe(quadratic_triplet),
-    "hardnet": Recipe(hardest_in_batch),
-    "tfeat": Recipe(triplet_margin_with_swap),
-    "l2net": Recipe(relative_distance),
+RECIPES: dict[str, LossRecipe] = {
+    "sosnet": LossRecipe(quadratic_triplet, second_order_weight=1.0),
+    "triplet": LossRecipe(quadratic_triplet),
+    "hardnet": LossRecipe(hardest_in_batch),
+    "tfeat": LossRecipe(triplet_margin_with_swap),
+    "l2net": LossRecipe(relative_distance),
 }
 
 

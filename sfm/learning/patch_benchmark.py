@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm.features.descriptor import Descriptor
+from sfm.features.descriptor import DescribesPatches, Descriptor
 from sfm.features.keypoints import Keypoints
 from sfm.features.networks import PATCH_SIZE
 from sfm.features.patch_window import PatchWindow
@@ -21,11 +20,6 @@ Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 _SHEET_TILES = 48
-
-
-@runtime_checkable
-class _DescribesPatches(Protocol):
-    def describe_patches(self, patches: Bytes) -> Rows: ...
 
 
 @dataclass(frozen=True)
@@ -110,7 +104,7 @@ def patch_figures(
 
 def describe_patches(descriptor: Descriptor, patches: Bytes, window: PatchWindow) -> Rows:
     """Describe (N, 1, 32, 32) patches with any descriptor."""
-    if isinstance(descriptor, _DescribesPatches):
+    if isinstance(descriptor, DescribesPatches):
         return descriptor.describe_patches(patches)
     per_sheet = _SHEET_TILES**2
     sheets = [patches[start : start + per_sheet] for start in range(0, len(patches), per_sheet)]

@@ -30,7 +30,7 @@ MIN_INLIERS = 25
 MIN_INLIER_RATIO = 0.3
 
 
-def choose_pairs(count: int, max_pairs: int, rng: np.random.Generator) -> Ints:
+def training_pairs(count: int, max_pairs: int, rng: np.random.Generator) -> Ints:
     """Choose which of `count` photographs, in order of capture, to match.
 
     All pairs if they are at most `max_pairs`; else half of them near in time and the rest at random.
@@ -106,7 +106,7 @@ def real_points(
 ) -> PointPatches:
     """Match overlapping photographs and cut the patches of every track."""
     described = [descriptor.describe(image, found) for image, found in zip(images, keypoints, strict=True)]
-    pairs = choose_pairs(len(images), max_pairs, rng)
+    pairs = training_pairs(len(images), max_pairs, rng)
     matches = [
         verified_matches(keypoints[i], keypoints[j], (described[i], described[j])) for i, j in pairs.tolist()
     ]

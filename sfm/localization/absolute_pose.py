@@ -224,11 +224,11 @@ def _jacobian(pose: AbsolutePose, xyz: Floats) -> Floats:
     rotation, center, camera = pose.cam_from_world.rotation, world_from_cam.translation, pose.camera
     depth = float(np.median(pose.cam_from_world.apply(xyz)[:, 2]))
 
-    def project(shift: Floats, turn: Floats, focal_px: float) -> Floats:
+    def project(shift: Floats, turn: Floats, focal_share: float) -> Floats:
         turned = Rotation.from_rotvec(turn).as_matrix() @ rotation
         seen = Pose(turned, -turned @ (center + shift))
-        focal = camera if focal_px == 0 else _with_focal(camera, focal_px)
-        return focal.project(seen.apply(xyz)).reshape(-1)
+        with_focal = camera if focal_share == 0 else _with_focal(camera, focal_share)
+        return with_focal.project(seen.apply(xyz)).reshape(-1)
 
     steps = [(step, np.zeros(3), 0.0) for step in np.eye(3) * _POSITION_STEP * abs(depth)]
     steps += [(np.zeros(3), step, 0.0) for step in np.eye(3) * _ANGLE_STEP]

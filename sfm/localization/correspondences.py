@@ -69,7 +69,7 @@ def match_to_views(
         keypoints.append(found.index[:, 0].astype(np.int64))
         points.append(index.points_of(view)[found.index[:, 1]])
         distances.append(found.distance)
-    return _settled(*(np.concatenate([np.empty(0), *parts]) for parts in (keypoints, points, distances)))
+    return _most_voted(*(np.concatenate([np.empty(0), *parts]) for parts in (keypoints, points, distances)))
 
 
 def match_near_projections(
@@ -104,12 +104,12 @@ def match_near_projections(
     seen = np.isfinite(projected[at]).all(axis=1)
     rows, at = rows[seen], at[seen]
     if not len(rows) or not len(xy):
-        return _settled(np.empty(0), np.empty(0), np.empty(0))
+        return _most_voted(np.empty(0), np.empty(0), np.empty(0))
     near = cKDTree(xy).query_ball_point(projected[at], radius_px)
     counts = np.array([len(group) for group in near])
     pair_row = np.repeat(np.arange(len(rows)), counts)
     if not len(pair_row):
-        return _settled(np.empty(0), np.empty(0), np.empty(0))
+        return _most_voted(np.empty(0), np.empty(0), np.empty(0))
     pair_keypoint = np.concatenate([np.asarray(group, np.int64) for group in near if group])
     similarity = _similarity(index, rows[pair_row], descriptors, pair_keypoint)
     # Nearest keypoint first within each observation; a second orientation of the nearest is no rival.
@@ -123,7 +123,7 @@ def match_near_projections(
     np.maximum.at(runner_up, owner[rival], similarity[rival])
     distance, second = (np.sqrt(np.clip(2 - 2 * s, 0, 4)) for s in (similarity[first], runner_up))
     distinct = (distance < ratio * second) & (distance < _FARTHEST)
-    return _settled(
+    return _most_voted(
         pair_keypoint[first][distinct],
         index.point_ids[rows[pair_row[first]]][distinct],
         distance[distinct],
@@ -153,7 +153,7 @@ def visible(cam_from_world: Pose, camera: Camera, xyz: Floats) -> Floats:
     return np.where(inside[:, None], xy, np.nan)
 
 
-def _settled(keypoints: Floats, points: Floats, distances: Floats) -> Correspondences:
+def _most_voted(keypoints: Floats, points: Floats, distances: Floats) -> Correspondences:
     """Count votes, and keep of every keypoint and of every point the match with most of them."""
     pairs = np.column_stack([keypoints, points]).astype(np.int64)
     unique, inverse, votes = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)

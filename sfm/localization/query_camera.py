@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sfm.geometry.camera import Camera
-from sfm.images.cameras import FOCAL_GUESS_PER_SIDE
+from sfm.images.cameras import FOCAL_GUESS_PER_SIDE, camera_key
 from sfm.images.exif import Exif
 
 _MODEL = "SIMPLE_RADIAL"
@@ -29,13 +29,6 @@ class CameraGuess:
     camera: Camera
     estimate_focal: bool
     source: str
-
-
-def camera_key(exif: Exif, width: int, height: int) -> tuple[str | float | int | None, ...] | None:
-    """Return what tells a camera and its zoom from others by EXIF; None where EXIF says nothing of it."""
-    if not (exif.make or exif.model or exif.focal_mm or exif.focal_35mm):
-        return None
-    return exif.make, exif.model, exif.lens, exif.focal_mm, exif.focal_35mm, width, height
 
 
 def guess_cameras(

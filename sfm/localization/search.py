@@ -27,9 +27,9 @@ from sfm.localization.correspondences import (
 from sfm.localization.index import LocalizationIndex
 from sfm.localization.options import LocalizationOptions
 from sfm.localization.query_camera import CameraGuess
-from sfm.localization.stopwatch import Stopwatch
 from sfm.mapping.sparse_map import SparseMap
 from sfm.matching.retrieval import aggregate, rank_views
+from sfm.stopwatch import Stopwatch
 
 Floats = NDArray[np.float64]
 
@@ -52,14 +52,14 @@ class Query:
         Its features, (N, D) rows of unit length.
     guesses
         Intrinsics to try.
-    px_per_px : float
-        Pixels of the original for one of the picture that was looked at.
+    image_scale
+        Pixels of the original photograph for one of the picture that was looked at.
     """
 
     keypoints: Keypoints
     descriptors: NDArray[np.float32]
     guesses: Sequence[CameraGuess]
-    px_per_px: float = 1.0
+    image_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def search(
         What is chosen.
     """
     watch = Stopwatch()
-    threshold_px = options.max_error_px * query.px_per_px
+    threshold_px = options.max_error_px * query.image_scale
     xy = query.keypoints.xy.astype(np.float64)
     with watch("retrieve"):
         views = candidate_views(query, index, options.candidates)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sfm.matching.nearest import two_nearest
 
@@ -40,7 +40,7 @@ class Matches:
 
     def below(self, ratio: float) -> Matches:
         """Return the matches whose ratio is below `ratio`; 1 keeps them all."""
-        return self.take((self.ratio < ratio) | (ratio >= 1))
+        return self.take(passes_ratio_test(self.ratio, ratio))
 
     def take(self, mask: NDArray[np.bool_]) -> Matches:
         """Return the matches where `mask` (M,) is true."""
@@ -70,8 +70,17 @@ def match_mutual(first: NDArray[np.float32], second: NDArray[np.float32]) -> Mat
 
 def ratio_of(best: NDArray[np.float32], runner_up: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the ratio of distances, given opposite similarities (N,) of the nearest and second-nearest."""
-    ratio = np.maximum(_distance(best), _INDISTINCT) / np.maximum(_distance(runner_up), _INDISTINCT)
-    return ratio.astype(np.float32)
+    return distance_ratio(_distance(best), _distance(runner_up)).astype(np.float32)
+
+
+def distance_ratio(nearest: ArrayLike, second: ArrayLike) -> NDArray[np.floating]:
+    """Return the nearest over the second-nearest distance; 1 is no distinction at all."""
+    return np.maximum(np.asarray(nearest), _INDISTINCT) / np.maximum(np.asarray(second), _INDISTINCT)
+
+
+def passes_ratio_test(ratio: ArrayLike, limit: float) -> NDArray[np.bool_]:
+    """Return which ratios of distances are below `limit`; 1 lets all pass."""
+    return np.asarray((np.asarray(ratio) < limit) | (limit >= 1))
 
 
 def _distance(opposite_similarity: NDArray[np.float32]) -> NDArray[np.float32]:

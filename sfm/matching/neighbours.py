@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sfm.features.keypoints import Keypoints
 from sfm.geometry.epipolar import homogeneous, sampson_error_sq
+from sfm.matching.mutual import distance_ratio, passes_ratio_test
 from sfm.matching.two_view import VerifiedMatches
 
 Floats = NDArray[np.float64]
@@ -25,7 +26,7 @@ _SAME_PLACE_PX = 3.0
 
 
 @dataclass(frozen=True)
-class NearestTwo:
+class NearestNeighbours:
     """The two nearest rows of a second set for each row of a first.
 
     Attributes
@@ -40,12 +41,12 @@ class NearestTwo:
     distance: Floats
 
     @property
-    def ratio(self) -> Floats:
+    def ratio(self) -> NDArray[np.floating]:
         """Nearest over second-nearest distance, (N,); 1 is no distinction at all."""
-        return np.asarray(self.distance[:, 0] / np.maximum(self.distance[:, 1], 1e-6))
+        return distance_ratio(self.distance[:, 0], self.distance[:, 1])
 
 
-def nearest_two(first: NDArray[np.float32], second: NDArray[np.float32]) -> NearestTwo:
+def nearest_neighbours(first: NDArray[np.float32], second: NDArray[np.float32]) -> NearestNeighbours:
     """Find the two nearest of at least two rows of `second` (M, D) for all of `first` (N, D), unit length each."""
     index, distance = np.empty((len(first), 2), np.int64), np.empty((len(first), 2))
     for start in range(0, len(first), _ROWS_AT_ONCE):
@@ -56,7 +57,7 @@ def nearest_two(first: NDArray[np.float32], second: NDArray[np.float32]) -> Near
         order = np.argsort(-values, axis=1)
         index[rows] = np.take_along_axis(best, order, axis=1)
         distance[rows] = np.sqrt(np.clip(2 - 2 * np.take_along_axis(values, order, axis=1), 0, 4))
-    return NearestTwo(index, distance)
+    return NearestNeighbours(index, distance)
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ class ChosenPoint:
 
 
 def choose_points(
-    nearest: Mapping[str, NearestTwo],
+    nearest: Mapping[str, NearestNeighbours],
     ratios: Mapping[str, float],
     truth: PairTruth,
     keypoints1: Keypoints,
@@ -193,7 +194,7 @@ def choose_points(
     known = np.isfinite(truth.xy2[:, 0])
     right = {n: known & _at_truth(nearest[n], truth, keypoints2) for n in names}
     ratio = {n: nearest[n].ratio for n in names}
-    passes = {n: ratio[n] < ratios[n] for n in names}
+    passes = {n: passes_ratio_test(ratio[n], ratios[n]) for n in names}
     found = {n: right[n] & passes[n] for n in names}
     hardest = np.max([ratio[n] for n in names], axis=0)
     easiest = np.min([ratio[n] for n in names], axis=0)
@@ -251,7 +252,7 @@ def _ranked(mask: Bools, score: NDArray[np.floating], skip: float = 0.0) -> NDAr
     return rows[int(skip * len(rows)) :]
 
 
-def _at_truth(nearest: NearestTwo, truth: PairTruth, keypoints2: Keypoints) -> Bools:
+def _at_truth(nearest: NearestNeighbours, truth: PairTruth, keypoints2: Keypoints) -> Bools:
     j = nearest.index[:, 0]
     return _same_place(keypoints2.xy[j], keypoints2.scale[j], truth.xy2)
 

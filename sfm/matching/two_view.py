@@ -90,7 +90,7 @@ def match_views(
         if second_try.log10_nfa < found.log10_nfa:
             found = second_try
     if options.guided and found.beyond_chance:
-        return _settled(found, compared.mutual, view1, view2)
+        return _settled_along_lines(found, compared.mutual, view1, view2)
     return found
 
 
@@ -105,7 +105,7 @@ def _verified(
     return VerifiedMatches(index, geometry, nfa, ratio)
 
 
-def _settled(
+def _settled_along_lines(
     found: VerifiedMatches, mutual: Matches, view1: DescribedView, view2: DescribedView
 ) -> VerifiedMatches:
     """Add those of the mutual neighbours that failed the ratio test but pass it along the epipolar lines."""

@@ -15,7 +15,7 @@ from typing import Any
 from sfm.mapping.sparse_map import SparseMap
 from sfm.progress import Progress, Step
 from sfm.report.comparison import MIN_COMMON, similarity_of
-from sfm.report.page import map_numbers, render_page
+from sfm.report.page import headline_numbers, render_page
 from sfm.report.scene import pack_scene
 
 # A growing map is sent again and again: fewer points than in a report, and no more lines than are read at a glance.
@@ -138,7 +138,7 @@ class LivePage:
         if packed != version:
             values = {
                 "scene": pack_scene(sparse_map, max_points=MAX_LIVE_POINTS),
-                "numbers": map_numbers(sparse_map, max(total, len(sparse_map.images))),
+                "numbers": headline_numbers(sparse_map, max(total, len(sparse_map.images))),
             }
             self._packed = version, values
         return values

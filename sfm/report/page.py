@@ -136,7 +136,7 @@ def _hash_source(text: str) -> Markup:
     return Markup(f"'sha256-{digest}'")
 
 
-def map_numbers(sparse_map: SparseMap, total: int) -> list[Number]:
+def headline_numbers(sparse_map: SparseMap, total: int) -> list[Number]:
     """Return the numbers of a map of `total` images that stand above everything else."""
     return [
         (f"{len(sparse_map.images):,}", f"of {total:,}", "images in the map"),
@@ -147,7 +147,7 @@ def map_numbers(sparse_map: SparseMap, total: int) -> list[Number]:
 
 
 def _numbers(content: ReportContent) -> list[Number]:
-    numbers = map_numbers(content.sparse_map, len(content.image_names))
+    numbers = headline_numbers(content.sparse_map, len(content.image_names))
     accepted = sum(pair.accepted for pair in content.pairs)
     if content.pairs:
         numbers.append((f"{accepted:,}", f"of {len(content.pairs):,}", "pairs verified"))

@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from sfm.geometry.pose import Pose
+from sfm.mapping.camera_shapes import names_by_folder
 from sfm.report.comparison import CommonFrame
 from sfm.report.viewpoint import up_direction
 
@@ -37,8 +38,8 @@ def paths_from_above(
         EXIF orientation of images by name, where it is not 1.
     """
     aligned = [arm for arm in frame.arms if arm.aligned]
-    paths = [(arm.arm.name, _by_folder(arm.sparse_map.poses)) for arm in aligned]
-    reference = _by_folder(frame.poses)
+    paths = [(arm.arm.name, _paths(arm.sparse_map.poses)) for arm in aligned]
+    reference = _paths(frame.poses)
     up = up_direction(aligned[0].sparse_map, orientations) if aligned else np.array([0.0, -1.0, 0.0])
     everything = np.concatenate([line for _, lines in paths for line in lines] + reference)
     axes = _horizontal_axes(np.concatenate(reference), up)
@@ -132,12 +133,9 @@ def registration_strip(names: Sequence[str], registered: Mapping[str, object]) -
     )
 
 
-def _by_folder(poses: Mapping[str, Pose]) -> list[Floats]:
+def _paths(poses: Mapping[str, Pose]) -> list[Floats]:
     """Return a path of centres for each folder, in the order of names."""
-    lines: dict[str, list[Floats]] = {}
-    for name in sorted(poses):
-        lines.setdefault(name.rpartition("/")[0], []).append(poses[name].center)
-    return [np.array(line) for line in lines.values()]
+    return [np.array([poses[name].center for name in names]) for names in names_by_folder(poses).values()]
 
 
 def _horizontal_axes(centers: Floats, up: Floats) -> Floats:

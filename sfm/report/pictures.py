@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm.export.ply import frustum_size
 from sfm.geometry.pose import Pose
+from sfm.mapping.camera_shapes import camera_paths, frustum_corners, frustum_size
 from sfm.mapping.sparse_map import SparseMap
-from sfm.report.viewpoint import camera_paths, choose_viewpoint, frustum_corners
+from sfm.report.viewpoint import choose_viewpoint
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm.export.ply import frustum_size
+from sfm.mapping.camera_shapes import camera_paths, frustum_corners, frustum_size
 from sfm.mapping.database import VerifiedPair
 from sfm.mapping.sparse_map import SparseMap
 from sfm.report.statistics import image_statistics, observed_points
-from sfm.report.viewpoint import camera_paths, choose_viewpoint, frustum_corners
+from sfm.report.viewpoint import choose_viewpoint
 
 FOV_DEG = 40.0
 # What a phone's graphics still turn smoothly.

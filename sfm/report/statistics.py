@@ -18,8 +18,6 @@ class ImageStatistics:
 
     Attributes
     ----------
-    name
-        Its name.
     observations
         Points of the map it sees.
     keypoints
@@ -30,7 +28,6 @@ class ImageStatistics:
         Mean number of images that see those points; NaN if it sees none.
     """
 
-    name: str
     observations: int
     keypoints: int
     mean_error_px: float
@@ -52,7 +49,6 @@ def image_statistics(sparse_map: SparseMap, image_id: int) -> ImageStatistics:
     """Return the numbers of one image of the map."""
     image, rows = sparse_map.images[image_id], observed_points(sparse_map, image_id)
     return ImageStatistics(
-        name=image.name,
         observations=len(rows),
         keypoints=len(image.xy),
         mean_error_px=float(sparse_map.error_px[rows].mean()) if len(rows) else float("nan"),

@@ -1,4 +1,4 @@
-"""Where to stand to see a whole map, and what to draw of its cameras."""
+"""Where to stand to see a whole map."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
 from sfm.mapping.sparse_map import SparseMap
 
@@ -118,26 +117,6 @@ def framed_points(sparse_map: SparseMap) -> Floats:
     low, high = np.percentile(xyz, [_TRIM_PERCENT, 100 - _TRIM_PERCENT], axis=0)
     kept = xyz[((xyz >= low) & (xyz <= high)).all(axis=1)]
     return np.concatenate([centers, kept])
-
-
-def camera_paths(sparse_map: SparseMap) -> list[list[int]]:
-    """Return the camera paths as lists of image ids: in the order of names, each folder a path of its own."""
-    by_folder: dict[str, list[int]] = {}
-    for image_id, image in sorted(sparse_map.images.items(), key=lambda item: item[1].name):
-        by_folder.setdefault(image.name.rpartition("/")[0], []).append(image_id)
-    return list(by_folder.values())
-
-
-def frustum_corners(cam_from_world: Pose, camera: Camera, depth: float) -> Floats:
-    """Return the image's four corners at `depth` in world coordinates, clockwise from the top left, (4, 3).
-
-    Distortion is left out: it has no inverse far outside the image.
-    """
-    corners_px = (
-        np.array([[0, 0], [camera.width, 0], [camera.width, camera.height], [0, camera.height]]) - 0.5
-    )
-    xy = (corners_px - camera.principal_point) / np.diag(camera.matrix)[:2]
-    return cam_from_world.inverse().apply(depth * np.column_stack([xy, np.ones(4)]))
 
 
 def _heading(sparse_map: SparseMap, shown: Floats, up: Floats) -> Floats:

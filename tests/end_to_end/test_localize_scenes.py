@@ -13,7 +13,7 @@ from sfm.geometry.geodesy import geodetic_to_enu
 from sfm.geometry.pose import rotation_angle_deg
 from sfm.images.photo_set import read_photo_set
 from sfm.mapping.colmap_io import read_map
-from sfm.pipelines.localize import Localizer
+from sfm.pipelines.localizer import Localizer
 
 from .command import succeeds
 from .conftest import MAPPED_WITH

@@ -11,7 +11,7 @@ from sfm.images.photo_set import read_photo_set
 from sfm.mapping.colmap_io import read_map
 from sfm.matching.pairs import PairOptions
 from sfm.pipelines.evaluate import evaluate
-from sfm.pipelines.pairs import choose_pairs
+from sfm.pipelines.pairs import pairs_to_match
 from sfm.workspace import Workspace
 
 from .command import succeeds
@@ -98,7 +98,7 @@ def test_what_looks_alike_belongs_together(sfm_data, mapped_scene):
     made = Scene.of(mapped_scene("castle-P19"))
     photos = read_photo_set(sfm_data / "scenes" / "castle-P19" / "images").photos
     options = PairOptions(pairs="retrieval", similar=5)
-    proposed = choose_pairs(photos, Workspace(made.out), made.record["descriptor"], options)
+    proposed = pairs_to_match(photos, Workspace(made.out), made.record["descriptor"], options)
     verified = {(pair["name1"], pair["name2"]) for pair in made.record["pairs"] if pair["accepted"]}
     assert 40 <= len(proposed) <= 95
     assert len(verified & set(proposed)) >= 0.9 * len(proposed)

@@ -3,7 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from sfm.export.ply import FRUSTUM_RGB, PATH_RGB, frustum_size
+from sfm.export.ply import FRUSTUM_RGB, PATH_RGB
+from sfm.mapping.camera_shapes import frustum_size
 from sfm.mapping.sparse_map import SparseMap
 from tests.export.contract import ExporterContract
 from tests.mapping.maps import make_map

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
-from sfm.geometry.pose import Pose, angle_between_deg, rotation_angle_deg
+from sfm.geometry.pose import Pose, angle_between_deg, rotation_angle_deg, rotation_angles_deg
 
 vectors = arrays(np.float64, 3, elements=st.floats(-100, 100))
 rotation_vectors = arrays(np.float64, 3, elements=st.floats(-1.8, 1.8))
@@ -58,6 +58,16 @@ def test_quaternion_order_is_colmaps():
 def test_rotation_angle(angle, axis):
     rotation = Rotation.from_rotvec(angle * axis / np.linalg.norm(axis)).as_matrix()
     assert rotation_angle_deg(rotation) == pytest.approx(np.degrees(angle), rel=1e-6)
+
+
+def test_rotation_angles_of_many():
+    degrees = np.array([[0, 1e-9, 1e-6], [1, 90, 179.999999]])
+    axis = np.array([2.0, -1.0, 2.0]) / 3
+    rotations = (
+        Rotation.from_rotvec(np.radians(degrees).reshape(-1, 1) * axis).as_matrix().reshape(2, 3, 3, 3)
+    )
+    np.testing.assert_allclose(rotation_angles_deg(rotations), degrees, rtol=1e-9, atol=1e-12)
+    assert rotation_angles_deg(np.empty((0, 3, 3))).shape == (0,)
 
 
 @pytest.mark.parametrize("degrees", [0, 1e-6, 1, 90, 179.9999, 180])

@@ -8,7 +8,15 @@ from PIL import Image
 
 from sfm.errors import InputError
 from sfm.images.exif import Exif
-from sfm.images.photo_set import Skipped, capture_order, every_nth, gps_positions, read_photo_set
+from sfm.images.photo_set import (
+    PhotoSet,
+    Skipped,
+    capture_order,
+    every_nth,
+    gps_positions,
+    orientations_of,
+    read_photo_set,
+)
 from sfm.progress import Silent
 from tests.images.files import exif_bytes, picture, save, truncated
 
@@ -265,3 +273,10 @@ def test_gps_positions_of_those_that_have_one(tmp_path):
     assert found["c"][:2] == (55.7, 13.2)
     assert math.isnan(found["c"][2])
     assert list(found) == ["b", "c"]
+
+
+def test_orientations_of_those_that_are_turned(tmp_path):
+    photo = read_photo_set(save(tmp_path / "a.png")).photos[0]
+    turned = replace(photo, name="b", exif=Exif(orientation=6))
+    assert orientations_of(PhotoSet(tmp_path, (photo, turned))) == {"b": 6}
+    assert orientations_of(None) == {}

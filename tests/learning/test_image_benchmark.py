@@ -1,4 +1,3 @@
-import cv2
 import numpy as np
 import pytest
 
@@ -8,29 +7,25 @@ from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
 from sfm.learning.image_benchmark import (
     DescribedImages,
-    HandMadeTruth,
     Matched,
+    correct_below,
+    hand_made_figures,
+    plane_figures,
+    pose_figures,
+    precision_at,
+    ratio_of_precision,
+)
+from sfm.learning.image_pairs import (
+    HandMadeTruth,
     Pair,
     PlaneTruth,
     PoseTruth,
-    correct_below,
-    hand_made_figures,
-    hand_made_pairs,
     homography_pairs,
-    plane_figures,
-    pose_figures,
     posed_pairs,
-    precision_at,
-    ratio_of_precision,
-    webcam_pairs,
 )
 from sfm.matching.mutual import Matches
 
-
-def picture(seed=0, width=400, height=300):
-    rng = np.random.default_rng(seed)
-    noise = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), 2.5)
-    return np.clip(127 + 50 * noise / noise.std(), 0, 255).astype(np.uint8)
+from .image_sequences import write_sequence
 
 
 def matched(truth, xy1, xy2, ratio, num_keypoints=100):
@@ -52,11 +47,7 @@ def matched(truth, xy1, xy2, ratio, num_keypoints=100):
 
 @pytest.fixture
 def sequence(tmp_path):
-    H = np.array([[0.9, 0.1, 20], [-0.1, 0.95, 30], [1e-4, 0, 1]])
-    cv2.imwrite(str(tmp_path / "img1.png"), picture())
-    cv2.imwrite(str(tmp_path / "img2.png"), cv2.warpPerspective(picture(), H, (400, 300)))
-    np.savetxt(tmp_path / "H_1_2.txt", H)
-    return tmp_path
+    return write_sequence(tmp_path)
 
 
 def test_a_known_homography_makes_most_matches_right(sequence):
@@ -156,37 +147,6 @@ def test_hand_made_marks_are_judged_by_the_estimated_geometry():
     figures = hand_made_figures([matched(truth, good.xy1, good.xy2, 0.5), few])
     assert figures.solved == 0.5
     assert figures.accuracy[2] == pytest.approx(0.5)
-
-
-def test_webcams_pair_the_dark_with_the_bright(tmp_path):
-    for i in range(6):
-        cv2.imwrite(str(tmp_path / f"{i}.png"), (picture() * ((i + 1) / 6)).astype(np.uint8))
-    pairs = webcam_pairs(tmp_path, count=2)
-    assert {(p.first.stem, p.second.stem) for p in pairs} == {(d, b) for d in "01" for b in "45"}
-    with pytest.raises(InputError, match="at least 16"):
-        webcam_pairs(tmp_path)
-
-
-def test_hand_made_pairs_are_found_below_a_folder(tmp_path):
-    folder = tmp_path / "light" / "church"
-    folder.mkdir(parents=True)
-    for name in ("01.png", "02.png"):
-        cv2.imwrite(str(folder / name), picture())
-    (folder / "corrs.txt").write_text("1 2 3 4\n5 6 7 8\n")
-    (pair,) = hand_made_pairs(tmp_path)
-    assert pair.second == folder / "02.png"
-    assert pair.truth.xy2.tolist() == [[3, 4], [7, 8]]
-
-
-def test_folders_that_hold_no_test_are_refused(tmp_path, sequence):
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"no H_1_k\.txt"):
-        homography_pairs(tmp_path / "empty")
-    with pytest.raises(InputError, match="no pairs"):
-        hand_made_pairs(tmp_path / "empty")
-    (sequence / "img2.png").unlink()
-    with pytest.raises(InputError, match="no img2"):
-        homography_pairs(sequence)
 
 
 def test_unreadable_images_are_named(sequence):

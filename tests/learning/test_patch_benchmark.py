@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from sfm.features.patch_window import EVEN_WINDOW
+from sfm.features.patches import extract_patches
 from sfm.features.rootsift import RootSift
 from sfm.learning.patch_benchmark import describe_patches, patch_figures, space_use
 from tests.learning.patch_sets import small_patch_set
@@ -15,9 +17,13 @@ class Pixels:
 
     name = "pixels"
     dimension = 1024
+    patch_windows = (EVEN_WINDOW,)
 
     def __init__(self, noise=0.0):
         self.noise = noise
+
+    def cut_patches(self, image, keypoints):
+        return extract_patches(image, keypoints)
 
     def describe_patches(self, patches):
         rows = patches.reshape(len(patches), -1).astype(float)

@@ -5,17 +5,17 @@ from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.features.patch_window import PatchWindow
 from sfm.features.rootsift import RootSift
 from sfm.images.gray import GrayImage
-from sfm.learning.tracks import chain, choose_pairs, real_points
+from sfm.learning.tracks import chain, real_points, training_pairs
 
 
 def test_few_photographs_are_matched_exhaustively():
-    pairs = choose_pairs(5, 100, np.random.default_rng(0))
+    pairs = training_pairs(5, 100, np.random.default_rng(0))
     assert len(pairs) == 10
     assert (pairs[:, 0] < pairs[:, 1]).all()
 
 
 def test_many_photographs_are_matched_near_and_far():
-    pairs = choose_pairs(80, 200, np.random.default_rng(0))
+    pairs = training_pairs(80, 200, np.random.default_rng(0))
     assert len(np.unique(pairs, axis=0)) == len(pairs) == 200
     gap = pairs[:, 1] - pairs[:, 0]
     assert (gap == 1).sum() == 79

@@ -10,7 +10,7 @@ from sfm.errors import InputError, WorkError
 from sfm.features import pretrained
 from sfm.features.patch_window import PatchWindow
 from sfm.learning import trainer
-from sfm.learning.losses import RECIPES, Recipe
+from sfm.learning.losses import RECIPES, LossRecipe
 from sfm.learning.trainer import train
 from sfm.learning.training_options import TrainingOptions
 from tests.learning.patch_sets import small_patch_set
@@ -107,7 +107,7 @@ def test_sosnet_and_triplet_see_the_same_batches_and_start_alike(patches, tmp_pa
 
         return loss
 
-    recipes = {name: Recipe(record(name), weight) for name, weight in (("sosnet", 1.0), ("triplet", 0.0))}
+    recipes = {name: LossRecipe(record(name), weight) for name, weight in (("sosnet", 1.0), ("triplet", 0.0))}
     monkeypatch.setattr(trainer, "RECIPES", RECIPES | recipes)
     for name in recipes:
         options = TrainingOptions(loss=name, steps=2, batch_size=16, warm_up=0, device="cpu")

@@ -1,6 +1,7 @@
 from sfm.geometry.camera import Camera
+from sfm.images.cameras import camera_key
 from sfm.images.exif import Exif
-from sfm.localization.query_camera import camera_key, guess_cameras
+from sfm.localization.query_camera import guess_cameras
 
 PHONE = Exif(make="A", model="B", focal_35mm=26.0)
 MAPPED = Camera("SIMPLE_RADIAL", 1000, 800, (777.0, 499.5, 399.5, 0.1))

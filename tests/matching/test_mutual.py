@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sfm.matching import mutual
-from sfm.matching.mutual import Matches, match_mutual
+from sfm.matching.mutual import Matches, distance_ratio, match_mutual, passes_ratio_test
 
 
 def unit_rows(count, dimension=128, seed=0):
@@ -137,6 +137,12 @@ def test_a_ratio_of_one_keeps_all():
     )
     assert len(matches.below(1.0)) == 2
     assert matches.below(0.9).index.tolist() == [[1, 1]]
+
+
+def test_no_difference_is_no_distinction():
+    np.testing.assert_allclose(distance_ratio([0.3, 0.0, 1e-5], [0.6, 0.0, 1e-4]), [0.5, 1, 1], rtol=1e-6)
+    assert passes_ratio_test(1.0, 1.0)
+    assert not passes_ratio_test(0.8, 0.8)
 
 
 def test_never_the_whole_matrix():

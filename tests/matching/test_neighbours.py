@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from sfm.features.keypoints import Keypoints
-from sfm.matching.neighbours import NearestTwo, PairTruth, choose_points, nearest_two, truth_of_pair
+from sfm.matching.neighbours import (
+    NearestNeighbours,
+    PairTruth,
+    choose_points,
+    nearest_neighbours,
+    truth_of_pair,
+)
 
 NAN = (np.nan, np.nan)
 
@@ -21,7 +27,7 @@ def rows(count, seed=0):
 
 def test_the_two_nearest_are_those_of_the_whole_matrix():
     first, second = rows(1500), rows(70, 1)
-    found = nearest_two(first, second)
+    found = nearest_neighbours(first, second)
     distances = np.linalg.norm(first[:, None].astype(float) - second[None], axis=2)
     order = np.argsort(distances, axis=1)[:, :2]
     np.testing.assert_array_equal(found.index, order)
@@ -103,7 +109,7 @@ def test_points_are_chosen_for_what_they_tell():
 
     def nearest(which, ratio):
         other = (np.array(which) + 1) % 5
-        return NearestTwo(np.column_stack([which, other]), np.column_stack([ratio, np.ones(5)]))
+        return NearestNeighbours(np.column_stack([which, other]), np.column_stack([ratio, np.ones(5)]))
 
     found = {
         # 0: both right; 1: only b; 2: a is wrong and sure; 3: both right, both doubtful; 4: nobody knows.

@@ -12,7 +12,7 @@ from sfm.features import pretrained
 from sfm.features.networks import TFeat
 from sfm.features.patch_window import PatchWindow
 from sfm.learning.benchmark_options import BenchmarkOptions
-from sfm.pipelines.benchmark import benchmark, draw, parse_contenders, tables
+from sfm.pipelines.benchmark import benchmark, draw, named_descriptors, tables
 from tests.learning.patch_sets import small_patch_set
 
 OPTIONS = BenchmarkOptions(keypoints=300, points=60, device="cpu")
@@ -52,9 +52,9 @@ def weights(tmp_path_factory):
 
 
 def test_every_kind_of_test_is_measured_for_every_descriptor(tests, weights, tmp_path):
-    contenders = parse_contenders(["sift", *(f"tfeat={path}" for path in weights)], "cpu")
+    descriptors = named_descriptors(["sift", *(f"tfeat={path}" for path in weights)], "cpu")
     folders = [tests / "planes", tests / "cam", tests / "patches"]
-    results = benchmark(folders, contenders, OPTIONS)
+    results = benchmark(folders, descriptors, OPTIONS)
     assert [(r.test, r.kind) for r in results] == [
         ("wall", "homographies"),
         ("cam", "webcam"),
@@ -76,21 +76,21 @@ def test_every_kind_of_test_is_measured_for_every_descriptor(tests, weights, tmp
 
 
 def test_the_same_descriptor_under_two_labels(weights):
-    contenders = parse_contenders([f"first:tfeat={weights[0]}", f"second:tfeat={weights[1]}"], "cpu")
-    assert [c.name for c in contenders] == ["first", "second"]
-    assert len({c.descriptor.identity["weights_sha256"] for c in contenders}) == 2
+    descriptors = named_descriptors([f"first:tfeat={weights[0]}", f"second:tfeat={weights[1]}"], "cpu")
+    assert [c.name for c in descriptors] == ["first", "second"]
+    assert len({c.descriptor.identity["weights_sha256"] for c in descriptors}) == 2
 
 
 def test_labels_do_not_share_descriptors(tests, weights):
     """Two runs of one network must not be served from one another's cache."""
-    contenders = parse_contenders([f"a:tfeat={weights[0]}", f"b:tfeat={weights[1]}"], "cpu")
-    (result,) = benchmark([tests / "planes" / "wall"], contenders, OPTIONS)
+    descriptors = named_descriptors([f"a:tfeat={weights[0]}", f"b:tfeat={weights[1]}"], "cpu")
+    (result,) = benchmark([tests / "planes" / "wall"], descriptors, OPTIONS)
     assert result.figures["a"] != result.figures["b"]
 
 
 def test_others_are_held_to_the_precision_of_sift_wherever_it_stands(tests, weights):
     (one,), (other,) = (
-        benchmark([tests / "cam"], parse_contenders(names, "cpu"), OPTIONS)
+        benchmark([tests / "cam"], named_descriptors(names, "cpu"), OPTIONS)
         for names in (["sift", f"tfeat={weights[0]}"], [f"tfeat={weights[0]}", "sift"])
     )
     assert one.figures == other.figures
@@ -110,10 +110,10 @@ def test_the_command_prints_json(tests):
 
 def test_bad_input_is_refused(tmp_path):
     with pytest.raises(InputError, match="no folder"):
-        benchmark([tmp_path / "absent"], parse_contenders(["sift"]), OPTIONS)
+        benchmark([tmp_path / "absent"], named_descriptors(["sift"]), OPTIONS)
     with pytest.raises(InputError, match="at least 16"):
-        benchmark([tmp_path], parse_contenders(["sift"]), OPTIONS)
+        benchmark([tmp_path], named_descriptors(["sift"]), OPTIONS)
     with pytest.raises(InputError, match="orb: choose a descriptor from sift, "):
-        parse_contenders(["orb"])
+        named_descriptors(["orb"])
     with pytest.raises(InputError, match="at least one"):
-        parse_contenders([])
+        named_descriptors([])

@@ -9,14 +9,13 @@ from sfm.features.patch_window import PatchWindow
 from sfm.features.patches import extract_patches
 from sfm.features.rootsift import RootSift
 from sfm.images.gray import GrayImage
-from sfm.report.explanation import (
+from sfm.report.explanation import histogram_svg, render_explanation
+from sfm.report.explanation_content import (
     ExplainedPoint,
     ExplanationContent,
     Finding,
     Neighbour,
     histogram_of,
-    histogram_svg,
-    render_explanation,
 )
 
 from .contents import HOSTILE

@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from sfm.geometry.pose import Pose
 from sfm.mapping.sparse_map import MapImage, SparseMap
-from sfm.report.viewpoint import camera_paths, choose_viewpoint, framed_points, frustum_corners, up_direction
+from sfm.report.viewpoint import choose_viewpoint, framed_points, up_direction
 
 from .maps import look_at, walk_map
 
@@ -75,18 +75,3 @@ def test_any_map_has_a_finite_viewpoint(images, points):
         assert np.isfinite(vector).all()
     assert np.linalg.norm(view.target - view.eye) > 0
     assert np.isfinite(view.cam_from_world.rotation).all()
-
-
-def test_each_folder_is_a_path_in_the_order_of_names():
-    sparse_map = walk_map(names=["b/2.jpg", "a/9.jpg", "b/1.jpg", "top.jpg"])
-    assert camera_paths(sparse_map) == [[2], [3, 1], [4]]
-
-
-def test_a_frustum_ends_at_the_corners_of_the_image():
-    sparse_map = walk_map()
-    image, camera = sparse_map.images[3], sparse_map.cameras[1]
-    corners = frustum_corners(image.cam_from_world, camera, 2.0)
-    in_camera = image.cam_from_world.apply(corners)
-    np.testing.assert_allclose(in_camera[:, 2], 2.0)
-    corners_px = [[-0.5, -0.5], [639.5, -0.5], [639.5, 479.5], [-0.5, 479.5]]
-    np.testing.assert_allclose(camera.project(in_camera), corners_px, atol=1e-9)

@@ -1,0 +1,223 @@
+"""A loaded map in which single photographs are found, and what is told of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm.errors import InputError
+from sfm.features.detectors import DogDetector
+from sfm.geometry.camera import Camera
+from sfm.geometry.pose import Pose
+from sfm.images.exif import Exif
+from sfm.images.gray import GrayImage
+from sfm.images.photo_set import Photo
+from sfm.images.single_photo import read_gray, read_photo
+from sfm.localization.options import LocalizationOptions
+from sfm.localization.query_camera import CameraGuess, guess_cameras
+from sfm.localization.search import Found, Query, search
+from sfm.mapping.frame import MapFrame, Place, place_of
+from sfm.options import check
+from sfm.pipelines.finished_run import FinishedRun
+from sfm.pipelines.localization_index import open_index, query_descriptor
+from sfm.progress import SILENT, Progress
+from sfm.stopwatch import Stopwatch
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Localization:
+    """Where a photograph was taken.
+
+    Attributes
+    ----------
+    name
+        The photograph.
+    found
+        Pose, matches and everything else that the search came to.
+    refusal
+        Why there is no pose; empty if there is one.
+    frame
+        Frame of the world that the map is in; None if it has not been aligned.
+    seconds
+        Time by stage.
+    """
+
+    name: str
+    found: Found | None
+    refusal: str
+    frame: MapFrame | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def localized(self) -> bool:
+        """Whether the photograph was found in the map."""
+        return not self.refusal
+
+    @property
+    def cam_from_world(self) -> Pose | None:
+        """The pose in the map; None if the photograph was not found."""
+        pose = self.found.pose if self.found and self.localized else None
+        return pose.cam_from_world if pose else None
+
+    @property
+    def camera(self) -> Camera | None:
+        """The intrinsics the pose goes with."""
+        pose = self.found.pose if self.found and self.localized else None
+        return pose.camera if pose else None
+
+    @property
+    def place(self) -> Place | None:
+        """Latitude, longitude and heading; None if there is no pose, or the map is not aligned with the Earth."""
+        pose = self.cam_from_world
+        return place_of(self.frame, pose) if pose is not None and self.frame is not None else None
+
+    @property
+    def inliers(self) -> int:
+        """Number of points of the map that agree with the pose."""
+        return len(self.found.pose.inliers) if self.found and self.found.pose else 0
+
+    @property
+    def confidence(self) -> float:
+        """Probability that the pose is more than chance: 1 less the number of false alarms, 0 to 1."""
+        if self.found is None or self.found.pose is None:
+            return 0.0
+        return float(1 - 10.0 ** min(self.found.log10_nfa, 0.0))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as JSON-ready values; what is not known is None."""
+        pose, camera, found = self.cam_from_world, self.camera, self.found
+        uncertainty = found.uncertainty if found and self.localized else None
+        return {
+            "name": self.name,
+            "localized": self.localized,
+            "refusal": self.refusal or None,
+            "inliers": self.inliers,
+            "matches": found.matches if found else 0,
+            "log10_nfa": found.log10_nfa if found else None,
+            "confidence": self.confidence,
+            "cam_from_world": pose and {"rotation": pose.rotation, "translation": pose.translation},
+            "quaternion_wxyz": pose and pose.quaternion_wxyz,
+            "center": pose and pose.center,
+            "sigma_position": uncertainty and uncertainty.position,
+            "sigma_rotation_deg": uncertainty and uncertainty.rotation_deg,
+            "position_covariance": uncertainty and uncertainty.position_covariance,
+            "camera": camera
+            and {
+                "model": camera.model,
+                "width": camera.width,
+                "height": camera.height,
+                "params": camera.params,
+                "source": found.guess.source if found and found.guess else None,
+            },
+            "place": self.place,
+            "seconds": self.seconds,
+        }
+
+
+class Localizer:
+    """A loaded map in which photographs can be found, one after the other.
+
+    Parameters
+    ----------
+    map
+        Output folder of `sfm reconstruct`. The photographs are not needed; of its files, `sparse/0` and
+        `localization.safetensors` are (or its features, of which the latter is made).
+    options
+        How photographs are looked for.
+    descriptor
+        Descriptor that the map is expected to be made with; None for whichever it is.
+    weights
+        Weights of the map's network, where they are not those that ship or have moved.
+    device
+        Where networks run: "auto", "cpu" or "cuda".
+    progress
+        Hears of what has to be made first.
+
+    Raises
+    ------
+    InputError
+        If there is no map, it has no descriptors, or they were made by something else than there is here.
+    """
+
+    def __init__(
+        self,
+        map: Path | str,
+        options: LocalizationOptions | None = None,
+        *,
+        descriptor: str | None = None,
+        weights: Path | None = None,
+        device: str = "auto",
+        progress: Progress = SILENT,
+    ) -> None:
+        self.options = options or LocalizationOptions()
+        check(self.options)
+        self.run = FinishedRun.open(Path(map))
+        self.sparse_map = self.run.sparse_map
+        self.index = open_index(self.run, progress)
+        self._descriptor, self._detection = query_descriptor(self.index, descriptor, weights, device)
+        self._detector = DogDetector(self._detection)
+
+    def localize(self, image: Path | str | Photo | Bytes, camera: Camera | None = None) -> Localization:
+        """Find where a photograph was taken.
+
+        Parameters
+        ----------
+        image
+            A file, or (H, W) or (H, W, 3) uint8 pixels, grey or RGB.
+        camera
+            Its intrinsics, if they are known.
+
+        Returns
+        -------
+        A result without a pose, but with a reason, where the photograph is not in the map.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read as an image, or the intrinsics are for another size.
+        """
+        watch = Stopwatch()
+        with watch("read"):
+            name, exif, gray = self._read(image)
+            gray = gray.resized_to(self._detection.max_size)
+        guesses = self._guesses(name, exif, gray.original_size, camera)
+        with watch("detect"):
+            keypoints = self._detector.detect(gray)
+        with watch("describe"):
+            descriptors = self._descriptor.describe(gray, keypoints)
+        query = Query(keypoints, descriptors, guesses, float(gray.scale.mean()))
+        found = search(query, self.sparse_map, self.index, self.index.recipe["ratio"], self.options)
+        return Localization(name, found, found.refusal, self.run.frame, watch.seconds | found.seconds)
+
+    def _guesses(
+        self, name: str, exif: Exif, size: tuple[int, int], camera: Camera | None
+    ) -> list[CameraGuess]:
+        if camera is None:
+            return guess_cameras(exif, *size, self.sparse_map.cameras, self.index.recipe["camera_keys"])
+        if (camera.width, camera.height) != size:
+            raise InputError(
+                f"{name} is {size[0]} x {size[1]}, but the intrinsics are for {camera.width} x {camera.height}: "
+                "give intrinsics of that size."
+            )
+        return [CameraGuess(camera, False, "given")]
+
+    def _read(self, image: Path | str | Photo | Bytes) -> tuple[str, Exif, GrayImage]:
+        if isinstance(image, np.ndarray):
+            return "the image", Exif(), GrayImage.of(_gray(image))
+        instead = "give an image, or use `sfm localize` on the folder"
+        photo = image if isinstance(image, Photo) else read_photo(Path(image), instead)
+        return photo.name, photo.exif, read_gray(photo, self._detection.max_size)
+
+
+def _gray(pixels: Bytes) -> Bytes:
+    import cv2
+
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
+        raise InputError("An image is an array of (H, W) or (H, W, 3) uint8.")
+    return pixels if pixels.ndim == 2 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
