@@ -16,10 +16,11 @@ from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DogDetector
 from sfm.files import write_image, write_json, write_text
 from sfm.images.photo_set import PhotoSet, gps_positions, orientations_of
+from sfm.json_values import to_json
 from sfm.mapping.database import VerifiedPair
 from sfm.mapping.sparse_map import SparseMap
 from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers, run_numbers
-from sfm.pipelines.comparison_table import Table, number_or_none, table_csv, table_json
+from sfm.pipelines.comparison_table import table_csv, table_json
 from sfm.pipelines.contenders import Contender, default_descriptors, parse_contenders
 from sfm.pipelines.evaluate import read_truth
 from sfm.pipelines.features import describe_together, detect_keypoints
@@ -32,7 +33,7 @@ from sfm.pipelines.reconstruct import (
     refuse_output_among_images,
 )
 from sfm.pipelines.report import (
-    choose_pairs,
+    pairs_to_show,
     gallery_of,
     option_words,
     problems_of,
@@ -41,7 +42,7 @@ from sfm.pipelines.report import (
 from sfm.pipelines.run_record import RunRecord
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
-from sfm.report.comparison import Arm, ComparisonContent, compare_arms
+from sfm.report.comparison import Arm, ComparisonContent, Table
 from sfm.report.comparison_page import write_comparison
 from sfm.report.comparison_picture import draw_comparison
 from sfm.workspace import Workspace
@@ -186,27 +187,30 @@ def compare(
             told = "; ".join(f"{name}: {failure}" for name, failure in failures.items())
             raise WorkError(f"No descriptor made a map. {told}")
         arms = _arms(runs, failures, shown, progress)
-        metrics = comparison_metrics([arm.samples for arm in arms])
-        table = compare_arms(metrics, arms)
-        _complete(record, contenders, ground_truth, repeat, runs, failures, table, out)
         content = ComparisonContent(
             title=title_of(images.resolve()),
             image_names=sorted(
                 {*photographs.photo_set.names, *(s.name for s in photographs.photo_set.skipped)}
             ),
             arms=arms,
-            metrics=metrics,
+            metrics=comparison_metrics([arm.samples for arm in arms]),
             truth=truth.poses if truth else {},
             orientations=orientations_of(photographs.photo_set),
             run=record.data,
         )
-        write_comparison(content, out / "compare.html")
-        picture = draw_comparison(content)
-        if picture is not None:
-            write_image(out / "compare.png", picture)
-        write_text(out / "compare.csv", table_csv(table, list(runs)))
-        write_json(out / "compare.json", record.data)
-    return Comparison(out, runs, {name: failures.get(name, "") for name in runs}, table, record.data)
+        _complete(record, contenders, ground_truth, repeat, runs, failures, content.table, out)
+        _write(content, out)
+    return Comparison(out, runs, {name: failures.get(name, "") for name in runs}, content.table, record.data)
+
+
+def _write(content: ComparisonContent, out: Path) -> None:
+    """Write the page, the picture if there is a map to draw, and the numbers."""
+    write_comparison(content, out / "compare.html")
+    picture = draw_comparison(content)
+    if picture is not None:
+        write_image(out / "compare.png", picture)
+    write_text(out / "compare.csv", table_csv(content.table, [arm.name for arm in content.arms]))
+    write_json(out / "compare.json", content.run)
 
 
 def _make_descriptors(
@@ -344,7 +348,7 @@ def _arms(
     shown: Mapping[str, _Shown],
     progress: Progress,
 ) -> list[Arm]:
-    chosen = _pairs_to_show({name: arm.record for name, arm in shown.items() if arm.sparse_map})
+    chosen = _pairs_for_all({name: arm.record for name, arm in shown.items() if arm.sparse_map})
     arms = []
     for name, of_arm in runs.items():
         keys = dict.fromkeys(key for run in of_arm for key in run.numbers)
@@ -358,10 +362,10 @@ def _arms(
     return arms
 
 
-def _pairs_to_show(records: Mapping[str, Mapping[str, Any]]) -> list[tuple[VerifiedPair, str]]:
+def _pairs_for_all(records: Mapping[str, Mapping[str, Any]]) -> list[tuple[VerifiedPair, str]]:
     """Choose pairs of images to look at under every descriptor: as for a report, and where they differ most."""
     first = next(iter(records.values()))
-    chosen = choose_pairs([VerifiedPair(**pair) for pair in first["pairs"]], first["left_out"])
+    chosen = pairs_to_show([VerifiedPair(**pair) for pair in first["pairs"]], first["left_out"])
     inliers: dict[tuple[str, str], dict[str, int]] = {}
     for name, record in records.items():
         for pair in record["pairs"]:
@@ -412,7 +416,7 @@ def _complete(
                     "seed": run.seed,
                     "out": run.out.relative_to(out).as_posix(),
                     "failure": run.failure,
-                    **{key: number_or_none(value) for key, value in run.numbers.items()},
+                    **to_json(run.numbers),
                 }
                 for run in runs[contender.descriptor]
             ],

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from sfm.json_values import to_json
-from sfm.report.comparison import Cell, Metric
-
-Table = Sequence[tuple[Metric, Sequence[Cell]]]
+from sfm.report.comparison import Cell, Table
 
 _COLUMNS = ("median", "low", "high", "runs", "stands_out")
 
@@ -39,11 +36,6 @@ def table_csv(table: Table, names: Sequence[str]) -> str:
             values = _cell(cell)
             lines.writerow((metric.key, metric.label, metric.better, name, *(values[c] for c in _COLUMNS)))
     return text.getvalue()
-
-
-def number_or_none(value: float) -> float | None:
-    """Return a number that JSON has: NaN and infinities are None."""
-    return value if math.isfinite(value) else None
 
 
 def _cell(cell: Cell) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sfm.files import write_tensors
 from sfm.images.decode import load_gray
 from sfm.images.photo_set import Photo, Skipped
 from sfm.progress import SILENT, Progress
+from sfm.stopwatch import Stopwatch
 from sfm.threads import one_thread_each, usable_cores
 from sfm.workspace import Recipe, Workspace
 
@@ -195,7 +196,7 @@ def _describe_by_all(
             missing.append((descriptor, recipe, path))
     if not missing:
         return _TimesOfImage()
-    watch = _Stopwatch()
+    watch = Stopwatch()
     try:
         image = load_gray(photo, max_size)
     except InputError:
@@ -214,16 +215,6 @@ def _describe_by_all(
         write_tensors(path, {"descriptors": rows}, recipe.as_metadata())
         own_s[descriptor.name] = watch.lap()
     return _TimesOfImage(decoding_s, cutting_s, own_s)
-
-
-class _Stopwatch:
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-
-    def lap(self) -> float:
-        """Return the seconds since the last lap."""
-        before, self._last = self._last, time.monotonic()
-        return self._last - before
 
 
 def extract_features(

@@ -103,7 +103,7 @@ def gather(run: FinishedRun, progress: Progress = SILENT) -> ReportContent:
         left_out=left_out,
         warnings=problems_of(record),
         orientations=orientations_of(run.photo_set),
-        gallery=gallery_of(run, choose_pairs(pairs, left_out), progress),
+        gallery=gallery_of(run, pairs_to_show(pairs, left_out), progress),
         run=shown,
     )
 
@@ -131,7 +131,7 @@ def option_words(options: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return words
 
 
-def choose_pairs(
+def pairs_to_show(
     pairs: Sequence[VerifiedPair], left_out: Mapping[str, str]
 ) -> list[tuple[VerifiedPair, str]]:
     """Choose a few pairs worth looking at, each with the reason: the best, the usual and the doubtful ones."""

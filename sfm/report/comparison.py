@@ -132,6 +132,11 @@ class ComparisonContent:
         """All maps in one frame, see `align_arms`; made once for the page and the picture."""
         return align_arms(self)
 
+    @cached_property
+    def table(self) -> Table:
+        """The metrics, each with a cell for every arm."""
+        return compare_arms(self.metrics, self.arms)
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -152,6 +157,9 @@ class Cell:
     high: float
     count: int
     best: bool = False
+
+
+Table = Sequence[tuple[Metric, Sequence[Cell]]]
 
 
 def compare_samples(metric: Metric, samples: Sequence[Sequence[float]]) -> list[Cell]:
@@ -185,7 +193,7 @@ def compare_samples(metric: Metric, samples: Sequence[Sequence[float]]) -> list[
     return cells
 
 
-def compare_arms(metrics: Sequence[Metric], arms: Sequence[Arm]) -> list[tuple[Metric, list[Cell]]]:
+def compare_arms(metrics: Sequence[Metric], arms: Sequence[Arm]) -> Table:
     """Return each metric with a cell for every arm; see `compare_samples`."""
     return [(m, compare_samples(m, [arm.samples.get(m.key, ()) for arm in arms])) for m in metrics]
 

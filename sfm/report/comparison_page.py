@@ -17,7 +17,6 @@ from sfm.report.comparison import (
     CommonFrame,
     ComparisonContent,
     Metric,
-    compare_arms,
 )
 from sfm.report.comparison_picture import draw_arms
 from sfm.report.gallery import MatchFigure, jpeg_data_uri, match_figure
@@ -57,7 +56,7 @@ def render_comparison(content: ComparisonContent) -> str:
         total=len(content.image_names),
         rows=[
             (metric, [_cell_texts(metric, cell) for cell in cells])
-            for metric, cells in compare_arms(content.metrics, content.arms)
+            for metric, cells in content.table
             if any(cell.count for cell in cells)
         ],
         table_lede=_table_lede(content),

@@ -35,9 +35,8 @@ def test_an_empty_database_makes_no_model(tmp_path):
 def test_two_images_make_a_map(tmp_path):
     truth = along_a_wall(["a.jpg", "b.jpg"], points=400)
     write_database(tmp_path / "database.db", truth)
-    (model,) = run_mapper(
-        tmp_path / "database.db", tmp_path / "scratch", MapperSettings(threads=1), 0, Steps()
-    )
+    settings = MapperSettings(threads=1, min_model_size=2)
+    (model,) = run_mapper(tmp_path / "database.db", tmp_path / "scratch", settings, 0, Steps())
     made = from_reconstruction(model)
     assert made.poses.keys() == {"a.jpg", "b.jpg"}
     assert len(made.xyz) > 50

@@ -21,7 +21,7 @@ from sfm.mapping.colmap_io import write_map
 from sfm.mapping.database import ImageEntry, MapDatabase, PairResult, VerifiedPair
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.pipelines.reconstruct import ReconstructOptions
-from sfm.pipelines.report import choose_pairs, command_of, current_report, gather, report
+from sfm.pipelines.report import pairs_to_show, command_of, current_report, gather, report
 from tests.export.test_hloc import features_of
 from tests.mapping.maps import make_camera, make_map
 
@@ -172,19 +172,19 @@ class TestChoosePairs:
     )
 
     def test_the_best_the_usual_and_the_doubtful(self):
-        chosen = [(pair.name2, why) for pair, why in choose_pairs(self.PAIRS, {})]
+        chosen = [(pair.name2, why) for pair, why in pairs_to_show(self.PAIRS, {})]
         assert [name for name, _ in chosen] == ["b", "d", "f", "y"]
         assert chosen[0][1] == "most inliers"
         assert "rejected" in chosen[3][1]
 
     def test_what_was_left_out_is_shown_at_its_best(self):
-        chosen = choose_pairs(self.PAIRS, {"x": "why", "z": "why", "nobody": "why"})
+        chosen = pairs_to_show(self.PAIRS, {"x": "why", "z": "why", "nobody": "why"})
         assert [(p.name1, p.name2) for p, _ in chosen][-1] == ("b", "x")
         assert "x" in chosen[-1][1]
 
     def test_no_pair_twice_and_none_without_any(self):
-        assert len(choose_pairs(self.PAIRS[:1], {"b": "why"})) == 1
-        assert choose_pairs([], {"b": "why"}) == []
+        assert len(pairs_to_show(self.PAIRS[:1], {"b": "why"})) == 1
+        assert pairs_to_show([], {"b": "why"}) == []
 
 
 class TestReport:
