@@ -23,7 +23,6 @@ from sfm.images.decode import load_gray, load_rgb
 from sfm.images.exif import Exif
 from sfm.images.gray import GrayImage
 from sfm.images.photo_set import Photo, PhotoSet, read_photo_set
-from sfm.json_values import to_json
 from sfm.localization.options import LocalizationOptions
 from sfm.localization.picture import best_view, draw_points, scaled_pixels, seen_by
 from sfm.localization.query_camera import CameraGuess, guess_cameras
@@ -413,7 +412,7 @@ def _write_results(
         "descriptor": localizer.index.recipe["descriptor"]["name"],
         "queries": [result.as_json() for result in results],
     }
-    write_json(folder / "localization.json", to_json(document))
+    write_json(folder / "localization.json", document)
     cameras: dict[int, Camera] = {}
     images: dict[int, MapImage] = {}
     for i, result in enumerate(results, start=1):
