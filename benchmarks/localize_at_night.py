@@ -27,7 +27,6 @@ from sfm.files import write_json
 from sfm.geometry.pose import Pose, rotation_angle_deg
 from sfm.images.decode import load_rgb
 from sfm.images.photo_set import Photo, read_photo_set
-from sfm.json_values import to_json
 from sfm.localization.options import LocalizationOptions
 from sfm.options import as_recorded
 from sfm.pipelines.localizer import Localizer
@@ -53,7 +52,7 @@ def main() -> None:
         measured = measure(descriptor, scene, photos, arguments.work, results["descriptors"].get(descriptor))
         for state in measured:
             results["descriptors"][descriptor] = state
-            write_json(out, to_json(results))
+            write_json(out, results)
     print_table(results)
     draw(results, out.with_suffix(".png"))
 

@@ -67,6 +67,12 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
     weight = RECIPES[name].second_order_weight if weight is None else weight
     second_order = f" (weight {weight:g}, {options['neighbours']} neighbours)" if weight else ""
     held_out = options["validation_scenes"]
+    at_the_end = f"training loss {last['loss']:.3f}"
+    if held_out:
+        at_the_end += (
+            f"; on the held-out scenes FPR95 {100 * last['fpr95']:.2f}%, "
+            f"{100 * last['matched']:.1f}% of 1024 points matched"
+        )
     facts = {
         "network": f"{NETWORKS[name]}, 128 numbers a patch, stored as fp16",
         "input": _input(manifest),
@@ -76,11 +82,10 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
         "licences of the photographs": ", ".join(
             sorted({source["licence"] for source in manifest["sources"]})
         ),
-        "held out for validation": f"whole scenes: {', '.join(held_out)}",
+        "held out for validation": f"whole scenes: {', '.join(held_out)}" if held_out else "nothing",
         "recipe": _recipe(options),
         "time": f"{run['seconds'] / 60:.0f} minutes on one thread of a shared CPU, {run['precision']}",
-        "at the end": f"training loss {last['loss']:.3f}; on the held-out scenes FPR95 {100 * last['fpr95']:.2f}%, "
-        f"{100 * last['matched']:.1f}% of 1024 points matched",
+        "at the end": at_the_end,
     }
     lines = [f"# Model card: {name}", "", "| | |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in facts.items()]

@@ -6,7 +6,6 @@ Under `--json`, stdout carries the summary as JSON and nothing else.
 from __future__ import annotations
 
 import functools
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sfm.cli.main import DEBUG
-from sfm.json_values import to_json
+from sfm.json_values import json_text
 from sfm.progress import Step
 
 QUIET, NORMAL, VERBOSE = -1, 0, 1
@@ -149,7 +148,7 @@ class Console:
         Paths become strings, arrays lists, dataclasses objects, and NaN and infinities null.
         """
         if self.as_json:
-            click.echo(json.dumps(to_json(data), indent=2, ensure_ascii=False), file=self._out)
+            click.echo(json_text(data), file=self._out)
 
 
 class _Counter:

@@ -33,9 +33,9 @@ from sfm.pipelines.reconstruct import (
     refuse_output_among_images,
 )
 from sfm.pipelines.report import (
-    pairs_to_show,
     gallery_of,
     option_words,
+    pairs_to_show,
     problems_of,
     title_of,
 )

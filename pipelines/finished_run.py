@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from functools import cached_property
@@ -104,12 +105,13 @@ class FinishedRun:
 
     @cached_property
     def photo_set(self) -> PhotoSet | None:
-        """The photographs that were taken; None if their folder is not known or not there any more."""
-        folder = self.images or _existing(self.record.get("images"))
-        if folder is None:
-            return None
+        """The photographs that were taken; None if where they were is not known or they are not there any more.
+
+        Raises `InputError` if there are none in the folder given as `images`.
+        """
+        found = _recorded_photos(self.record) if self.images is None else read_photo_set(self.images)
         every = (self.record.get("options") or {}).get("photos", {}).get("every", 1)
-        return every_nth(read_photo_set(folder), every)
+        return every_nth(found, every) if found else None
 
     @property
     def image_names(self) -> list[str]:
@@ -210,5 +212,9 @@ def _load_descriptors(path: Path) -> NDArray[np.float32]:
     return tensors["descriptors"]
 
 
-def _existing(folder: Any) -> Path | None:
-    return Path(folder) if isinstance(folder, str) and Path(folder).exists() else None
+def _recorded_photos(record: Mapping[str, Any]) -> PhotoSet | None:
+    source = record.get("images")
+    if isinstance(source, str):
+        with suppress(InputError):
+            return read_photo_set(Path(source))
+    return None

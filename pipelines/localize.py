@@ -19,7 +19,6 @@ from sfm.images.cameras import CameraOptions
 from sfm.images.decode import load_rgb
 from sfm.images.photo_set import Photo, read_photo_set
 from sfm.images.single_photo import camera_of
-from sfm.json_values import to_json
 from sfm.localization.options import LocalizationOptions
 from sfm.localization.picture import best_view, draw_points, scaled_pixels, seen_by
 from sfm.mapping.colmap_io import read_cameras_txt
@@ -213,7 +212,7 @@ def _write_results(
         "descriptor": localizer.index.recipe["descriptor"]["name"],
         "queries": [result.as_json() for result in results],
     }
-    write_json(folder / "localization.json", to_json(document))
+    write_json(folder / "localization.json", document)
     cameras: dict[int, Camera] = {}
     images: dict[int, MapImage] = {}
     for i, result in enumerate(results, start=1):

@@ -17,6 +17,7 @@ from sfm.evaluation.self_check import check_map
 from sfm.geometry.camera import Camera
 from sfm.images.decode import load_rgb
 from sfm.images.photo_set import Photo, capture_order, gps_positions
+from sfm.json_values import json_text
 from sfm.mapping.colmap_io import from_reconstruction, read_map
 from sfm.mapping.colors import point_colors
 from sfm.mapping.database import MapDatabase, VerifiedPair
@@ -155,7 +156,7 @@ def build_map(
         "check": best.check.as_json(),
         "left_out": _left_out(names, maps, connected, pair_set.accepted),
     }
-    write_models(best.models, workspace.sparse, {_RECORD: json.dumps(record, indent=2, ensure_ascii=False)})
+    write_models(best.models, workspace.sparse, {_RECORD: json_text(record)})
     shutil.rmtree(workspace.mapping, ignore_errors=True)
     return _result(maps, record, reused=False)
 

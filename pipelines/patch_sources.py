@@ -79,16 +79,18 @@ def map_points(out: Path, window: PatchWindow) -> PointPatches:
     if run.root is None or run.photo_set is None:
         raise InputError(f"{out}: the photographs of this map are not where its run.json says.")
     photos = {photo.name: photo for photo in run.photo_set.photos}
-    images, keypoints, tracks = [], [], []
-    for image in run.sparse_map.images_by_name:
+    registered = run.sparse_map.images_by_name
+    keypoints, tracks = [], []
+    for image in registered:
         if image.name not in photos:
             raise InputError(f"{out}: {image.name} is in the map but not among the photographs any more.")
         found = Keypoints.load(Workspace(run.root).keypoints(image.name))
         if len(found) != len(image.xy) or not np.allclose(found.xy, image.xy, atol=_SAME_KEYPOINT_PX):
             raise InputError(f"{out}: the keypoints of {image.name} are not those of the map: map it again.")
-        images.append(load_gray(photos[image.name]))
         keypoints.append(found)
         tracks.append(image.point_ids)
+    # Decoded one at a time: thousands of them would not fit into memory.
+    images = (load_gray(photos[image.name]) for image in registered)
     return patches_of_tracks(images, keypoints, tracks, window)
 
 

@@ -37,10 +37,7 @@ class RunRecord:
             "images": str(images.resolve()),
             "descriptor": options.description.descriptor,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "options": {
-                f.name: _json_ready(as_recorded(getattr(options, f.name)))
-                for f in dataclasses.fields(options)
-            },
+            "options": {f.name: as_recorded(getattr(options, f.name)) for f in dataclasses.fields(options)},
             "versions": {"python": platform.python_version(), **library_versions()},
             "stages": {},
         }
@@ -61,10 +58,6 @@ def read_record(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
-
-
-def _json_ready(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
 
 
 def library_versions() -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import uuid
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sfm.errors import InputError, WorkError
+from sfm.json_values import json_text
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -96,8 +96,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Write a result as `json_text` has it, whole or not at all: NaN and infinities become null."""
+    write_text(path, json_text(value) + "\n")
 
 
 def write_image(path: Path, rgb: Array) -> None:

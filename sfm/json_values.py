@@ -1,12 +1,18 @@
-"""Results as values that JSON has."""
+"""Results as values that JSON has, and as its text."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+
+def json_text(value: Any) -> str:
+    """Return a result as indented JSON, by the rules of `to_json`, so that any reader takes it."""
+    return json.dumps(to_json(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def to_json(value: Any) -> Any:

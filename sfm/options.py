@@ -75,12 +75,16 @@ def check(options: Any) -> None:
 
 
 def as_recorded(options: Any) -> dict[str, Any]:
-    """Return the fields that affect the result, as JSON-ready values: what fingerprints are made of."""
-    return {
+    """Return the fields that affect the result, as JSON-ready values: what fingerprints are made of.
+
+    Paths become text, which `from_mapping` takes back.
+    """
+    values = {
         field.name: getattr(options, field.name)
         for field in dataclasses.fields(options)
         if field.metadata.get("affects_result", True)
     }
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
 def from_mapping(kind: type[T], values: Mapping[str, Any]) -> T:

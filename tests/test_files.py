@@ -109,6 +109,11 @@ def test_text_is_utf8(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"name": "día 日本"}
 
 
+def test_numbers_that_json_has_not_become_null(tmp_path):
+    write_json(tmp_path / "a.json", {"rms": float("nan"), "folder": tmp_path})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"rms": None, "folder": str(tmp_path)}
+
+
 def refused(path, number):
     with writing(path):
         raise OSError(number, os.strerror(number))

@@ -1,3 +1,4 @@
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,12 @@ def test_paths_may_be_given_as_text():
 
 def test_only_what_affects_the_result_is_recorded():
     assert as_recorded(Choices(threads=8)) == {"size": 10, "share": None, "style": "plain", "weights": None}
+
+
+def test_what_is_recorded_is_json_and_builds_the_same_options():
+    options = Choices(weights=Path("a/w.pth"))
+    assert json.loads(json.dumps(as_recorded(options))) == as_recorded(options)
+    assert from_mapping(Choices, as_recorded(options)) == options
 
 
 def test_flags():

@@ -14,13 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.geometry.robust import MAD_TO_SIGMA
+from sfm.images.decode import upright_axes
 from sfm.mapping.sparse_map import SparseMap
 
 Floats = NDArray[np.float64]
 
-# Axes of the stored picture that point right and up once it stands upright, by EXIF orientation; the rest as 1.
-_RIGHT_UP = {3: ((0, -1), (1, 1)), 6: ((1, -1), (0, -1)), 8: ((1, 1), (0, 1))}
-_UPRIGHT = ((0, 1), (1, -1))
 # How much the tops of the cameras count beside their x axes: enough where all cameras look the same way, when
 # the x axes leave open how far they look up or down.
 _WEIGHT_OF_TOPS = 0.02
@@ -72,10 +70,9 @@ def estimate_gravity(sparse_map: SparseMap, orientations: Mapping[str, int] | No
     images = list(sparse_map.images.values())
     if not images:
         return Gravity(np.array([0.0, -1.0, 0.0]), np.inf, 0.0, 0)
-    axes = [_RIGHT_UP.get((orientations or {}).get(image.name, 1), _UPRIGHT) for image in images]
+    axes = [upright_axes((orientations or {}).get(image.name, 1)) for image in images]
     turns = [image.cam_from_world.rotation for image in images]
-    rights = np.array([sign * R[i] for R, ((i, sign), _) in zip(turns, axes, strict=True)])
-    tops = np.array([sign * R[i] for R, (_, (i, sign)) in zip(turns, axes, strict=True)])
+    rights, tops = np.stack([a @ R[:2] for a, R in zip(axes, turns, strict=True)], axis=1)
     up = _fit(rights, tops)
     rolls = np.degrees(np.arcsin(np.clip(np.abs(rights @ up), 0, 1)))
     tilts = np.degrees(np.arcsin(np.clip([R[2] @ up for R in turns], -1, 1)))

@@ -71,6 +71,8 @@ def gps_residual(centers: Floats, gps: Floats, *, seed: int = 0) -> GpsResidual 
         Camera centres in the map's unit.
     gps : (N, 3)
         Latitude and longitude in degrees, altitude in metres or NaN, of the same images.
+    seed
+        Of the samples that the robust alignments start from.
 
     Returns
     -------

@@ -71,9 +71,10 @@ def read_tum(
     1. a comment `# image: NAME` right before the line, as this project's TUM export writes it;
     2. the nearest capture time in `timestamps_s`, no further than 0.02 s;
     3. a timestamp that is a frame number, an integer: it counts from 0 in `image_names`, sorted;
-    4. the order of lines, if there are as many as `image_names`.
+    4. the order of lines, if there are as many as images, sorted by name.
 
-    Rules 2 to 4 must explain all lines or are not used; a line with a comment never needs them.
+    Rules 2 to 4 must explain all lines without a comment or are not used; 2 and 4 choose among the images that no
+    comment names.
 
     Parameters
     ----------
@@ -82,12 +83,13 @@ def read_tum(
     timestamps_s
         Capture time by image name, in the clock of the file (our export: seconds since 1970 UTC).
     """
-    rows, names = _parse_tum(path)
-    if any(name is None for name in names):
-        names = _match_times([row[0] for row in rows], sorted(image_names), timestamps_s or {}, path)
+    rows, given = _parse_tum(path)
+    named = {name for name in given if name is not None}
+    nameless = [row[0] for row, name in zip(rows, given, strict=True) if name is None]
+    found = iter(_match_times(nameless, named, sorted(image_names), timestamps_s or {}, path))
     poses: dict[str, Pose] = {}
-    for row, name in zip(rows, names, strict=True):
-        assert name is not None
+    for row, comment in zip(rows, given, strict=True):
+        name = next(found) if comment is None else comment
         if name in poses:
             raise InputError(f"{path} gives two poses for image {name}: keep one.")
         qx, qy, qz, qw = row[4:]
@@ -124,25 +126,30 @@ def _parse_tum(path: Path) -> tuple[list[list[float]], list[str | None]]:
 
 
 def _match_times(
-    times: list[float], image_names: list[str], timestamps_s: Mapping[str, float], path: Path
-) -> list[str | None]:
-    """Return the image name of each line of a TUM file that does not name its images."""
-    if timestamps_s:
-        known = sorted(timestamps_s, key=lambda name: timestamps_s[name])
+    times: list[float],
+    named: set[str],
+    image_names: list[str],
+    timestamps_s: Mapping[str, float],
+    path: Path,
+) -> list[str]:
+    """Return the image name of each line of a TUM file that has no comment, given the names that comments have."""
+    known = sorted(timestamps_s.keys() - named, key=lambda name: (timestamps_s[name], name))
+    if known:
         stamps = np.array([timestamps_s[name] for name in known])
         nearest = [int(np.argmin(np.abs(stamps - time))) for time in times]
         if all(abs(stamps[i] - time) <= _SAME_TIME_S for i, time in zip(nearest, times, strict=True)):
             return [known[i] for i in nearest]
     if all(time == int(time) and 0 <= time < len(image_names) for time in times):
         return [image_names[int(time)] for time in times]
-    if len(times) == len(image_names):
-        return list(image_names)
+    free = [name for name in image_names if name not in named]
+    if len(times) == len(free):
+        return free
     clock = ""
     if timestamps_s:
         stamps = np.array(sorted(timestamps_s.values()))
         clock = f", taken at {stamps[0]:.3f} to {stamps[-1]:.3f} s"
     raise InputError(
-        f"Cannot tell which image each pose of {path} belongs to: it has {len(times)} poses at "
+        f"Cannot tell which image each pose of {path} belongs to: it has {len(times)} poses without a name at "
         f"{min(times):.3f} to {max(times):.3f} s, the map's set has {len(image_names)} images{clock}. "
         f"Put a line `{TUM_NAME_COMMENT}NAME` before each pose."
     )

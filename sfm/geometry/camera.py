@@ -6,6 +6,7 @@ convention: the centre of the first pixel is (0, 0). See docs/conventions.md.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -58,6 +59,12 @@ class Camera:
         The focal length comes from EXIF or from the user, not from a guess.
     fixed
         The user gave the intrinsics: bundle adjustment must not change them.
+
+    Raises
+    ------
+    InputError
+        If the model is unknown or takes another number of parameters, one of them is not finite, or a focal length or
+        the size is not above 0.
     """
 
     model: str
@@ -75,6 +82,11 @@ class Camera:
             raise InputError(
                 f"Camera model {self.model} takes {expected} parameters, not {len(self.params)}."
             )
+        if min(self.width, self.height) <= 0:
+            raise InputError(f"A camera of {self.width} x {self.height} pixels: give the size of its images.")
+        if not all(map(math.isfinite, self.params)) or min(self.params[: _FOCALS[self.model]]) <= 0:
+            told = " ".join(f"{value:g}" for value in self.params)
+            raise InputError(f"Camera parameters {told}: give finite ones, focal lengths above 0.")
 
     @staticmethod
     def from_focal(model: str, width: int, height: int, focal_px: float, *, focal_is_known: bool) -> Camera:

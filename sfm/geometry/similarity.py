@@ -362,7 +362,7 @@ def _align_degenerate(source: Floats, target: Floats, weights: Floats, degenerac
 
 def _direction(points: Floats) -> Floats:
     """Direction of the line through points that lie on one, (3,)."""
-    return np.linalg.svd(points - points.mean(axis=0))[2][0]
+    return np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2][0]
 
 
 def shortest_rotation(a: Floats, b: Floats) -> Floats:

@@ -30,6 +30,9 @@ _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _FULL_SCALES = (2**10 - 1, 2**12 - 1, 2**14 - 1, 2**16 - 1)
 _MID_GREY = 128
+# How stored pixels become upright by EXIF orientation: mirrored left to right, then turned counterclockwise.
+_MIRRORED = (2, 4, 5, 7)
+_QUARTER_TURNS = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}
 _pillow_limit = threading.Lock()
 
 
@@ -61,9 +64,25 @@ def load_rgb(photo: Photo, max_size: int | None = None) -> Pixels:
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
     """Turn and mirror (H, W, ...) stored pixels by EXIF `orientation` (1 to 8) so that they stand upright."""
-    mirrored = pixels[:, ::-1] if orientation in (2, 4, 5, 7) else pixels
-    quarter_turns = {3: 2, 4: 2, 5: 1, 6: -1, 7: -1, 8: 1}.get(orientation, 0)
-    return np.ascontiguousarray(np.rot90(mirrored, quarter_turns))
+    mirrored = pixels[:, ::-1] if orientation in _MIRRORED else pixels
+    return np.ascontiguousarray(np.rot90(mirrored, _QUARTER_TURNS.get(orientation, 0)))
+
+
+def upright_axes(orientation: int) -> NDArray[np.int64]:
+    """Return the directions in stored pixels that point right and up once `upright` has turned them.
+
+    Parameters
+    ----------
+    orientation
+        EXIF orientation, 1 to 8; anything else counts as 1.
+
+    Returns
+    -------
+    (2, 2) int64
+        Unit vectors (x, y), x to the right and y down in the stored picture: right, then up.
+    """
+    back = np.linalg.matrix_power(np.array([[0, 1], [-1, 0]]), _QUARTER_TURNS.get(orientation, 0))
+    return np.array([[1, 0], [0, -1]]) @ back * ([-1, 1] if orientation in _MIRRORED else 1)
 
 
 @contextmanager

@@ -248,8 +248,9 @@ def _why_there_are_none(source: Path, skipped: Sequence[Skipped]) -> str:
 
 
 def capture_order(photos: Sequence[Photo]) -> list[str]:
-    """Return names in the order of capture: by EXIF time where every photograph has one, else by name.
+    """Return names in the order of capture: by EXIF time where every photograph has one of its own, else by name.
 
+    Where two have the same time, as in a burst of a camera that writes whole seconds, names tell the order of all.
     Numbers within names count as numbers: IMG_9 comes before IMG_10.
     """
     times = [photo.exif.time for photo in photos]

@@ -182,11 +182,19 @@ def webcam_pairs(folder: Path, count: int = 8) -> list[Pair]:
 
 
 def hand_made_pairs(folder: Path) -> list[Pair]:
-    """Read all pairs below `folder`: two images and `corrs.txt` (x1 y1 x2 y2 in a line) each."""
+    """Read all pairs below `folder`: two images and `corrs.txt` (x1 y1 x2 y2 in a line) each.
+
+    Raises `InputError` if there are none, or one of them is incomplete.
+    """
     pairs = []
     for path in sorted(folder.rglob("corrs.txt")):
         marks = _matrix(path)
-        first, second = _images(path.parent)[:2]
+        images = _images(path.parent)
+        if len(images) < 2:
+            raise InputError(
+                f"{path.parent} has a corrs.txt, but {len(images)} of two images: put both beside it."
+            )
+        first, second = images[:2]
         pairs.append(Pair(first, second, HandMadeTruth(marks[:, :2], marks[:, 2:4])))
     if not pairs:
         raise InputError(f"{folder} holds no pairs with a corrs.txt.")

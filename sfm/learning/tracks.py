@@ -7,7 +7,7 @@ dropped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -115,9 +115,12 @@ def real_points(
 
 
 def patches_of_tracks(
-    images: Sequence[GrayImage], keypoints: Sequence[Keypoints], tracks: Sequence[Ints], window: PatchWindow
+    images: Iterable[GrayImage], keypoints: Sequence[Keypoints], tracks: Sequence[Ints], window: PatchWindow
 ) -> PointPatches:
-    """Cut the patches of keypoints that have a track (-1: none), grouped by track."""
+    """Cut the patches of keypoints that have a track (-1: none), grouped by track.
+
+    `images` are taken one after the other and not kept, so that they may be decoded on the way.
+    """
     patches, points = [], []
     for image, found, track in zip(images, keypoints, tracks, strict=True):
         seen = track >= 0

@@ -166,7 +166,8 @@ def refine_absolute_pose(
     found = pycolmap.refine_absolute_pose(
         pose_to_colmap(estimate.cam_from_world), xy_to_colmap(xy), xyz, mask, colmap_camera, options
     )
-    if found is None:
+    # Too few points to determine a focal length may take it below zero.
+    if found is None or colmap_camera.mean_focal_length() <= 0:
         return estimate
     camera = _like(camera_from_colmap(colmap_camera), estimate.camera)
     pose = pose_from_colmap(found["cam_from_world"])

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,11 @@ class LocalizationIndex:
     codebook: Floats32
     view_descriptors: NDArray[np.float16]
     recipe: Mapping[str, Any]
+
+    @cached_property
+    def comparable_views(self) -> Floats32:
+        """`view_descriptors` as `rank_views` takes them, float32: converted once, not for every query."""
+        return self.view_descriptors.astype(np.float32)
 
     def points_of(self, view: int) -> NDArray[np.int64]:
         """Return the ids of the points that a view observes, (K,)."""

@@ -41,8 +41,9 @@ def guess_cameras(
     """Return intrinsics to try, the most trusted first.
 
     A camera of the map with the same EXIF is taken as mapping refined it. Else the focal length comes from
-    EXIF. Without EXIF, a camera of the map with the same image size may be the one. The last guess is always
-    to estimate the focal length with the pose: EXIF may be of another copy, sizes may be equal by chance.
+    EXIF. Without EXIF, a camera of the map with the same image size may be the one. Of several such cameras, as
+    a map with a camera for every image has, the one of median focal length stands for all. The last guess is
+    always to estimate the focal length with the pose: EXIF may be of another copy, sizes may be equal by chance.
 
     Parameters
     ----------
@@ -53,17 +54,30 @@ def guess_cameras(
     camera_keys
         `camera_key` of each camera id (as text), None where its photographs have no EXIF.
     """
-    key, guesses = camera_key(exif, width, height), []
-    for camera_id, camera in cameras.items():
-        known = camera_keys.get(str(camera_id))
-        same = tuple(known) == key if known is not None and key is not None else known is None and key is None
-        if same and (camera.width, camera.height) == (width, height):
-            source = "as in the map, by EXIF" if key else "as in the map, by image size"
-            guesses.append(CameraGuess(camera, False, source))
+    key = camera_key(exif, width, height)
+    fitting = [
+        camera
+        for camera_id, camera in cameras.items()
+        if (camera.width, camera.height) == (width, height)
+        and _same_key(camera_keys.get(str(camera_id)), key)
+    ]
     focal_px = exif.focal_px(width, height)
-    if focal_px and not guesses:
+    guesses = []
+    if fitting:
+        # One, because every guess costs a RANSAC.
+        typical = sorted(fitting, key=lambda camera: camera.focal_px)[len(fitting) // 2]
+        source = "as in the map, by EXIF" if key else "as in the map, by image size"
+        guesses.append(CameraGuess(typical, False, source))
+    elif focal_px:
         camera = Camera.from_focal(_MODEL, width, height, focal_px, focal_is_known=True)
         guesses.append(CameraGuess(camera, False, "focal length from EXIF"))
     start = FOCAL_GUESS_PER_SIDE * max(width, height)
     unknown = Camera.from_focal(_MODEL, width, height, start, focal_is_known=False)
     return [*guesses, CameraGuess(unknown, True, "focal length estimated")]
+
+
+def _same_key(
+    known: Sequence[str | float | int | None] | None, key: tuple[str | float | int | None, ...] | None
+) -> bool:
+    """Whether a map's camera, whose key JSON made a list, has the key of a photograph; both may have none."""
+    return (None if known is None else tuple(known)) == key

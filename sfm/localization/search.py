@@ -165,7 +165,7 @@ def candidate_views(query: Query, index: LocalizationIndex, count: int) -> list[
     """Return the views to match with: all of a small map, else those that look most alike, best first."""
     if not len(index.codebook) or not len(query.descriptors):
         return list(range(len(index.view_names)))[:count]
-    ranked = rank_views(aggregate(query.descriptors, index.codebook), index.view_descriptors, count)
+    ranked = rank_views(aggregate(query.descriptors, index.codebook), index.comparable_views, count)
     return [int(view) for view in ranked]
 
 

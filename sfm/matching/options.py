@@ -23,7 +23,7 @@ class MatchingOptions:
         0.8,
         "Keep a match only if its distance is below this share of the distance to the second-nearest neighbour, "
         "in both directions (Lowe's ratio test); 1 switches the test off.",
-        minimum=0.0,
+        minimum=0.01,
         maximum=1.0,
     )
     weak_ratio: float = option(

@@ -114,7 +114,6 @@ def codebook_of(images: Sequence[Callable[[], Floats32]]) -> Floats32:
     return train_codebook(np.concatenate(samples) if samples else np.empty((0, 0), np.float32))
 
 
-def rank_views(query: Floats32, views: NDArray[np.floating], count: int) -> NDArray[np.intp]:
+def rank_views(query: Floats32, views: Floats32, count: int) -> NDArray[np.intp]:
     """Return the indices of the `count` rows of `views` (V, G) most similar to `query` (G,), best first."""
-    similarity = np.asarray(views, np.float32) @ query
-    return np.argsort(-similarity, kind="stable")[:count]
+    return np.argsort(-(views @ query), kind="stable")[:count]

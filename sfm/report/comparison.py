@@ -239,7 +239,7 @@ class CommonFrame:
     poses
         Those poses.
     unit
-        Unit of distances: the truth's, or `%` of the length of the reference path.
+        Unit of distances: the truth's, or `%` of the extent of the reference path (the diagonal of its bounding box).
     """
 
     arms: Sequence[AlignedArm]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sfm.files import write_text
+from sfm.json_values import json_text
 from sfm.report.comparison import (
     Arm,
     Cell,
@@ -83,7 +83,7 @@ def render_comparison(content: ComparisonContent) -> str:
         options=option_rows(content.run),
         run_stages=stage_rows(content.run),
         versions=list(content.run.get("versions", {}).items()),
-        run_json=json.dumps(content.run, indent=2, ensure_ascii=False, default=str),
+        run_json=json_text(content.run),
         scenes=[stage["scene"] for stage in stages if stage["scene"]],
     )
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm.images.decode import upright
+from sfm.images.decode import upright, upright_axes
 from sfm.report.content import GalleryPair
 
 _IMAGE_WIDTH = 560
@@ -94,14 +94,11 @@ def upright_xy(
     xy: NDArray[np.floating], size: tuple[int, int], orientation: int
 ) -> tuple[tuple[int, int], NDArray[np.float64]]:
     """Move pixels as `sfm.images.decode.upright` moves the image; also the size it has then."""
-    (width, height), turned = size, np.array(xy, np.float64).reshape(-1, 2)
-    if orientation in (2, 4, 5, 7):
-        turned[:, 0] = width - 1 - turned[:, 0]
-    for _ in range({3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)):
-        # A quarter turn against the clock: the right edge becomes the upper one.
-        turned = np.column_stack([turned[:, 1], width - 1 - turned[:, 0]])
-        width, height = height, width
-    return (width, height), turned
+    right, up = upright_axes(orientation)
+    turn = np.stack([right, -up])
+    first_pixel = np.minimum(turn @ (np.array(size) - 1), 0)
+    width, height = np.abs(turn) @ size
+    return (int(width), int(height)), np.asarray(xy, np.float64).reshape(-1, 2) @ turn.T - first_pixel
 
 
 def _data_uri(image: NDArray[np.uint8]) -> str:

@@ -56,6 +56,7 @@ class ViewGraphDrawing:
     ) -> None:
         self.graph = build_view_graph(names, pairs)
         self.components = [c for c in components(self.graph) if len(c) > 1]
+        self._component_of = {name: i for i, among in enumerate(self.components) for name in among}
         self.loose = sorted(nx.isolates(self.graph))
         # Between two images of a pair of their own a bridge says nothing.
         self.bridges = [edge for edge in weak_bridges(self.graph) if self._joins_more(edge)]
@@ -82,9 +83,10 @@ class ViewGraphDrawing:
     def _edges(self) -> str:
         """One path a width class: thousands of edges stay a handful of elements."""
         most = max((d["inliers"] for _, _, d in self.graph.edges(data=True)), default=1)
+        bridges = set(self.bridges)
         lines: list[list[str]] = [[] for _ in _WIDTHS]
         for a, b, data in self.graph.edges(data=True):
-            if (min(a, b), max(a, b)) not in self.bridges:
+            if (min(a, b), max(a, b)) not in bridges:
                 share = np.sqrt(data["inliers"] / max(most, 1))
                 lines[min(int(share * len(_WIDTHS)), len(_WIDTHS) - 1)].append(self._line(a, b))
         return "".join(
@@ -106,7 +108,7 @@ class ViewGraphDrawing:
 
     def _node(self, name: str) -> str:
         x, y = self._places[name]
-        among = next((i for i, c in enumerate(self.components) if name in c), None)
+        among = self._component_of.get(name)
         colour = "loose" if among is None else f"c{min(among, _COLOURED_COMPONENTS - 1)}"
         state = "in" if name in self._registered else "out"
         radius = 6 if len(self._places) <= 150 else 3.5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -16,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sfm.files import write_text
+from sfm.json_values import json_text
 from sfm.mapping.sparse_map import SparseMap
 from sfm.options import flag_of
 from sfm.report.content import ReportContent
@@ -77,7 +77,7 @@ def render_report(content: ReportContent, *, max_points: int = MAX_SHOWN_POINTS)
         options=option_rows(content.run),
         stages=stage_rows(content.run),
         versions=list(content.run.get("versions", {}).items()),
-        run_json=json.dumps(content.run, indent=2, ensure_ascii=False, default=str),
+        run_json=json_text(content.run),
     )
 
 

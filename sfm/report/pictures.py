@@ -32,6 +32,8 @@ _OVERSAMPLING = 2
 _SHIFT = 4
 # Beyond this many pixels off the picture cv2's integers overflow.
 _FAR_PX = 1e5
+# No point is further than this from the centre of the pixel it is in.
+_HALF_DIAGONAL_PX = 0.71
 _MAX_LINES = 300
 _LINE_GROUPS = 16
 
@@ -175,12 +177,15 @@ class PerspectiveCanvas:
         camera, xy, rgb = camera[near_first], xy[near_first], rgb[near_first]
         radius = _disc_radius(len(camera), width, height) * np.median(camera[:, 2]) / camera[:, 2]
         radius = np.clip(radius, 1.0, max(1.0, height / 100))
+        ascending = -radius
         nearest = np.full(height * width, len(camera), np.int64)
         pixel, reach = np.rint(xy).astype(np.int64), int(np.ceil(radius.max()))
         for dy in range(-reach, reach + 1):
             for dx in range(-reach, reach + 1):
-                x, y = (pixel + np.array([dx, dy])).T
-                covered = np.hypot(x - xy[:, 0], y - xy[:, 1]) <= radius
+                # Only the first points, which are near and large, reach so far.
+                reaching = np.searchsorted(ascending, _HALF_DIAGONAL_PX - np.hypot(dx, dy), side="right")
+                x, y = (pixel[:reaching] + np.array([dx, dy])).T
+                covered = np.hypot(x - xy[:reaching, 0], y - xy[:reaching, 1]) <= radius[:reaching]
                 covered &= (x >= 0) & (x < width) & (y >= 0) & (y < height)
                 np.minimum.at(nearest, y[covered] * width + x[covered], np.flatnonzero(covered))
         hit = nearest < len(camera)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.geometry.pose import Pose
+from sfm.images.decode import upright_axes
 from sfm.mapping.sparse_map import SparseMap
 
 Floats = NDArray[np.float64]
@@ -21,8 +22,6 @@ _TURN_DEG = 35.0
 _TRIM_PERCENT = 2.0
 # Share of the picture that what is framed may fill.
 _MARGIN = 0.94
-# Which axis of a stored image points down in the scene, and which way, by EXIF orientation.
-_DOWN = {1: (1, 1), 2: (1, 1), 3: (1, -1), 4: (1, -1), 5: (0, 1), 6: (0, 1), 7: (0, -1), 8: (0, -1)}
 # Below this length the mean of unit vectors says nothing about where they point.
 _NO_COMMON_DIRECTION = 0.3
 
@@ -97,14 +96,14 @@ def up_direction(sparse_map: SparseMap, orientations: Mapping[str, int] | None =
     """
     if not sparse_map.images:
         return np.array([0.0, -1.0, 0.0])
-    downs, forwards = [], []
+    tops, forwards = [], []
     for image in sparse_map.images.values():
-        axis, sign = _DOWN.get((orientations or {}).get(image.name, 1), _DOWN[1])
-        downs.append(sign * image.cam_from_world.rotation[axis])
+        _, up = upright_axes((orientations or {}).get(image.name, 1))
+        tops.append(up @ image.cam_from_world.rotation[:2])
         forwards.append(image.cam_from_world.rotation[2])
-    down, forward = np.mean(downs, axis=0), np.mean(forwards, axis=0)
-    if np.linalg.norm(down) > _NO_COMMON_DIRECTION or np.linalg.norm(forward) < _NO_COMMON_DIRECTION:
-        return -_unit(down, fallback=downs[0])
+    top, forward = np.mean(tops, axis=0), np.mean(forwards, axis=0)
+    if np.linalg.norm(top) > _NO_COMMON_DIRECTION or np.linalg.norm(forward) < _NO_COMMON_DIRECTION:
+        return _unit(top, fallback=tops[0])
     return -_unit(forward)
 
 

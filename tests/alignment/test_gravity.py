@@ -17,6 +17,9 @@ TURNED = {
     8: np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]),
 }
 
+# A mirrored picture shows a mirrored scene, with the same side up.
+TURNED |= {2: TURNED[1], 4: TURNED[3], 5: TURNED[6], 7: TURNED[8]}
+
 
 def held(yaws, pitches, rolls, orientation=1, world=None):
     """Cameras by heading, tilt and roll in degrees; z is up, unless the whole is turned by `world`."""

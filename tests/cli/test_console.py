@@ -1,6 +1,5 @@
 import io
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from sfm.cli.console import NORMAL, QUIET, VERBOSE, Console, common_options, to_json
+from sfm.cli.console import NORMAL, QUIET, VERBOSE, Console, common_options
 
 
 class Terminal(io.StringIO):
@@ -133,16 +132,6 @@ def test_without_json_the_summary_is_not_printed():
     shown = console()
     shown.summary({"registered": 11})
     assert text_of(shown._out) == ""
-
-
-def test_to_json_takes_dataclasses_and_arrays():
-    @dataclass
-    class Result:
-        xyz: np.ndarray
-        names: tuple
-
-    value = to_json(Result(np.array([[1.0, np.inf]]), ("a", 2)))
-    assert value == {"xyz": [[1.0, None]], "names": ["a", 2]}
 
 
 @click.command()

@@ -37,6 +37,20 @@ def test_names_in_comments_win(tmp_path):
     assert centers(read_tum(tum(tmp_path, lines))) == EXPECTED
 
 
+def test_a_line_with_a_comment_needs_no_time_and_takes_no_other_s_name(tmp_path):
+    clock = 1305031102.1
+    path = tum(
+        tmp_path,
+        [f"{clock} {LINES[0]}", f"# image: {NAMES[1]}", f"{clock} {LINES[1]}", f"{clock} {LINES[2]}"],
+    )
+    assert centers(read_tum(path, NAMES)) == EXPECTED
+    taken_at = {NAMES[0]: 10.0, NAMES[1]: 10.0, NAMES[2]: 30.0}
+    path = tum(tmp_path, [f"# image: {NAMES[0]}", f"99 {LINES[0]}", f"30 {LINES[2]}", f"10 {LINES[1]}"])
+    assert centers(read_tum(path, NAMES, taken_at)) == EXPECTED
+    path = tum(tmp_path, [f"# image: {NAMES[0]}", f"0 {LINES[0]}", f"2 {LINES[2]}"])
+    assert centers(read_tum(path, NAMES)) == {n: EXPECTED[n] for n in (NAMES[0], NAMES[2])}
+
+
 def test_capture_times_are_matched_in_any_order(tmp_path):
     times = {NAMES[0]: 1700000000.25, NAMES[1]: 1700000001.5, NAMES[2]: 1700000003.0}
     lines = [f"{times[NAMES[i]] + 0.004:.4f} {LINES[i]}" for i in (1, 2, 0)]
@@ -56,7 +70,8 @@ def test_a_foreign_clock_goes_by_order(tmp_path):
 def test_poses_of_unknown_images_are_refused_naming_both_sides(tmp_path):
     path = tum(tmp_path, [f"{1305031102.1 + i} {LINES[0]}" for i in range(5)])
     with pytest.raises(
-        InputError, match=r"it has 5 poses at 1305031102.100.*has 3 images, taken at 1.000 to 9.000"
+        InputError,
+        match=r"it has 5 poses without a name at 1305031102.100.*has 3 images, taken at 1.000 to 9.000",
     ):
         read_tum(path, NAMES, {NAMES[0]: 1.0, NAMES[1]: 9.0})
 

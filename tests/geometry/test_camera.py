@@ -1,5 +1,7 @@
 """Cameras agree with COLMAP's own, and pixels and rays are each other's inverse."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -137,6 +139,22 @@ def test_unknown_model_and_wrong_parameter_count():
         Camera("PINHOLE", 10, 10, (1.0, 2.0, 3.0))
     with pytest.raises(InputError, match="choose one of"):
         Camera.from_focal("FOV", 10, 10, 1.0, focal_is_known=True)
+
+
+@pytest.mark.parametrize(
+    ("size", "params"),
+    [
+        ((0, 10), (5.0, 5.0, 1.0, 1.0)),
+        ((10, -1), (5.0, 5.0, 1.0, 1.0)),
+        ((10, 10), (0.0, 5.0, 1.0, 1.0)),
+        ((10, 10), (5.0, -5.0, 1.0, 1.0)),
+        ((10, 10), (math.nan, 5.0, 1.0, 1.0)),
+        ((10, 10), (5.0, 5.0, 1.0, math.inf)),
+    ],
+)
+def test_what_no_camera_has_is_refused(size, params):
+    with pytest.raises(InputError, match=r"give (finite ones, focal lengths above 0|the size of its images)"):
+        Camera("PINHOLE", *size, params)
 
 
 def test_shifted_moves_only_the_principal_point():

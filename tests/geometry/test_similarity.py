@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -132,6 +134,15 @@ def test_a_line_traversed_backwards_is_turned_not_mirrored():
     fit = align_points(source, -2 * source + 1)
     assert fit.sim3.scale == pytest.approx(2)
     assert fit.rmse < 1e-12
+
+
+def test_points_on_a_line_need_no_matrix_of_their_number_squared():
+    line = np.outer(np.arange(3000.0), [1, 2, 3])
+    tracemalloc.start()
+    assert align_points(line, 2 * line).degeneracy == "line"
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * len(line) ** 2 / 10
 
 
 def test_points_that_do_not_correspond_in_number_are_refused():

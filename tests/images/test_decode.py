@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from sfm.errors import InputError
-from sfm.images.decode import load_gray, load_rgb, upright
+from sfm.images.decode import load_gray, load_rgb, upright, upright_axes
 from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo, read_photo_set
 from tests.images.files import exif_bytes, picture, save, truncated
@@ -192,6 +192,15 @@ def test_upright_agrees_with_pillow(orientation):
     image = Image.fromarray(rgb)
     image.getexif()[0x0112] = orientation
     np.testing.assert_array_equal(upright(rgb, orientation), np.asarray(ImageOps.exif_transpose(image)))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_upright_axes_are_those_of_the_picture_set_upright(orientation):
+    stored_xy = np.dstack(np.meshgrid(np.arange(3), np.arange(4)))
+    stood = upright(stored_xy, orientation)
+    np.testing.assert_array_equal(
+        upright_axes(orientation), [stood[0, 1] - stood[0, 0], stood[0, 0] - stood[1, 0]]
+    )
 
 
 @pytest.mark.scenes

@@ -31,6 +31,9 @@ def test_hand_made_pairs_are_found_below_a_folder(tmp_path):
     (pair,) = hand_made_pairs(tmp_path)
     assert pair.second == folder / "02.png"
     assert pair.truth.xy2.tolist() == [[3, 4], [7, 8]]
+    (folder / "02.png").unlink()
+    with pytest.raises(InputError, match=r"church has a corrs\.txt, but 1 of two images"):
+        hand_made_pairs(tmp_path)
 
 
 def test_folders_that_hold_no_test_are_refused(tmp_path, sequence):

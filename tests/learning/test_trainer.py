@@ -97,6 +97,14 @@ def test_a_killed_run_goes_on_exactly(patches, tmp_path, monkeypatch):
         assert dataclasses.replace(a, seconds=0) == dataclasses.replace(b, seconds=0)
 
 
+def test_the_history_without_held_out_scenes_is_json(patches, tmp_path):
+    train(patches, tmp_path, dataclasses.replace(SMALL, steps=1))
+    (only,) = json.loads((tmp_path / "history.json").read_text())["history"]
+    assert (only["fpr95"], only["matched"]) == (None, None)
+    resumed = train(patches, tmp_path, dataclasses.replace(SMALL, steps=1))
+    assert np.isnan(resumed.history[0].fpr95)
+
+
 def test_sosnet_and_triplet_see_the_same_batches_and_start_alike(patches, tmp_path, monkeypatch):
     seen = {}
 

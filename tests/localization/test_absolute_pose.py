@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -78,6 +80,15 @@ def test_an_unknown_focal_length_is_estimated():
 def test_too_few_matches_give_none(count):
     xy, xyz = matches(count, 4)
     assert estimate_absolute_pose(xy, xyz, CAMERA, 4.0) is None
+
+
+def test_a_focal_length_that_falls_below_zero_is_not_taken():
+    """Points mirrored through the principal point agree with a camera that there is not."""
+    xy, xyz = matches(30, 2)
+    mirrored = 2 * np.array(CAMERA.principal_point) - xy
+    short = replace(CAMERA, params=(40.0, *CAMERA.params[1:3], 0.0))
+    estimate = AbsolutePose(POSE, short, np.arange(30), focal_estimated=True)
+    assert refine_absolute_pose(estimate, mirrored, xyz, 2000.0) is estimate
 
 
 def test_points_behind_the_camera_are_infinitely_wrong():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from sfm.geometry.camera import Camera
 from sfm.images.cameras import camera_key
 from sfm.images.exif import Exif
@@ -19,6 +21,15 @@ def test_the_map_s_camera_serves_the_same_camera():
     found = guesses(PHONE, keys=key_in_json(PHONE))
     assert [guess.camera for guess in found][:1] == [MAPPED]
     assert [guess.estimate_focal for guess in found] == [False, True]
+
+
+def test_a_camera_for_every_image_is_one_guess():
+    focals = [800.0, 500.0, 700.0, 700.0, 900.0]
+    cameras = {i: replace(MAPPED, params=(f, 499.5, 399.5, 0.1)) for i, f in enumerate(focals, start=1)}
+    for exif, key in ((PHONE, key_in_json(PHONE)), (Exif(), None)):
+        found = guess_cameras(exif, 1000, 800, cameras, {str(i): key for i in cameras})
+        assert [guess.estimate_focal for guess in found] == [False, True]
+        assert found[0].camera.focal_px == 700.0
 
 
 def test_another_zoom_takes_exif():

@@ -3,9 +3,11 @@ import pytest
 
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import rotation_angle_deg
+from sfm.localization import search as search_module
 from sfm.localization.options import LocalizationOptions
 from sfm.localization.query_camera import CameraGuess
 from sfm.localization.search import MAX_LOG10_NFA, candidate_views, search
+from sfm.matching.retrieval import rank_views
 from tests.localization.scene import CAMERA, look, make_scene
 
 POSE = look([1.7, 0.3, 0.4], (0.05, -0.02, 0.03))
@@ -79,6 +81,21 @@ def test_fewer_candidates_are_the_likely_ones(scene):
     assert found.refusal == ""
     near = candidate_views(scene.photograph(look([4.0, 0, 0])), scene.index, 6)
     assert len(near) == 6
+
+
+def test_global_descriptors_are_converted_once_for_all_queries(scene, monkeypatch):
+    index, ranked = scene.index, []
+
+    def remembering(query, views, count):
+        ranked.append(views)
+        return rank_views(query, views, count)
+
+    monkeypatch.setattr(search_module, "rank_views", remembering)
+    for seed in range(2):
+        candidate_views(scene.photograph(POSE, seed), index, 2)
+    assert ranked[0] is ranked[1]
+    assert ranked[0].dtype == np.float32
+    np.testing.assert_array_equal(ranked[0], index.view_descriptors)
 
 
 def test_known_intrinsics_are_trusted_before_estimated_ones(scene):

@@ -205,7 +205,15 @@ class TestCamerasTxt:
             assert replace(camera, fixed=False, focal_is_known=False) == sparse_map.cameras[camera_id]
 
     @pytest.mark.parametrize(
-        "line", ["1 PINHOLE 640 480 500", "1 FOV 640 480 1 2 3", "one PINHOLE 6 4 1 1 1 1", "1 PINHOLE"]
+        "line",
+        [
+            "1 PINHOLE 640 480 500",
+            "1 FOV 640 480 1 2 3",
+            "one PINHOLE 6 4 1 1 1 1",
+            "1 PINHOLE",
+            "1 PINHOLE 640 480 0 0 320 240",
+            "1 PINHOLE 640 480 500 500 nan 240",
+        ],
     )
     def test_a_bad_line_is_named(self, tmp_path, line):
         path = tmp_path / "cameras.txt"

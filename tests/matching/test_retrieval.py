@@ -14,7 +14,7 @@ def test_views_of_one_place_rank_before_others():
     places = [unit(rng.normal(size=(60, 128))) for _ in range(10)]
     first, second = ([described(rng, place) for place in places] for _ in range(2))
     codebook = train_codebook(np.concatenate(first))
-    views = np.array([aggregate(rows, codebook) for rows in first], np.float16)
+    views = np.array([aggregate(rows, codebook) for rows in first])
     for i, rows in enumerate(second):
         assert rank_views(aggregate(rows, codebook), views, 3)[0] == i
 

@@ -100,6 +100,20 @@ class TestFinding:
         # EXIF times run against the names.
         assert set(FinishedRun.open(run).photo_set.names) == {"z lost.jpg", "b.jpg", "day 1/a 1.jpg"}
 
+    @pytest.mark.parametrize("source", ["folder", "list"])
+    def test_photographs_that_are_gone_are_no_obstacle(self, run, tmp_path, source):
+        photographs = tmp_path / "my photos"
+        if source == "list":
+            (tmp_path / "list.txt").write_text("".join(f"my photos/{name}\n" for name in ALL))
+            write_json(run / "run.json", {"images": str(tmp_path / "list.txt")})
+        assert len(FinishedRun.open(run).photo_set.photos) == len(ALL)
+        for name in ALL:
+            (photographs / name).unlink()
+        assert FinishedRun.open(run).photo_set is None
+        assert FinishedRun.open(run).context().image_folder is None
+        with pytest.raises(InputError, match="There are no images in"):
+            FinishedRun.open(run, photographs).photo_set  # noqa: B018
+
     def test_what_the_run_knows(self, run):
         opened = FinishedRun.open(run)
         assert opened.image_names == sorted(ALL)

@@ -1,14 +1,23 @@
 import json
+import weakref
 
 import cv2
 import numpy as np
 import pytest
 
 from sfm.errors import InputError
+from sfm.features.keypoints import Keypoints
+from sfm.features.patch_window import PatchWindow
+from sfm.files import write_json
+from sfm.images.decode import load_gray
 from sfm.learning.patch_set import PatchSet, Views
 from sfm.learning.patch_set_options import PatchSetOptions
-from sfm.pipelines.patch_sources import kind_of, read_sources
+from sfm.mapping.colmap_io import write_map
+from sfm.pipelines import patch_sources
+from sfm.pipelines.patch_sources import kind_of, map_points, read_sources
 from sfm.pipelines.patches import build_patch_set
+from sfm.workspace import Workspace
+from tests.mapping.maps import make_map
 
 SMALL = PatchSetOptions(keypoints_per_image=300, synthetic_views=1, points_per_photo=60, workers=1)
 
@@ -76,6 +85,31 @@ def test_sets_of_other_formats_are_recognised(tmp_path):
     made = build_patch_set(read_sources(folders), tmp_path / "set", SMALL)
     assert made.scenes == ("liberty", "hpatches/i_dome")
     assert made.num_patches == 8
+
+
+def test_photographs_of_a_map_are_in_memory_one_at_a_time(tmp_path, monkeypatch):
+    names = [f"{i}.png" for i in range(6)]
+    sparse_map, photographs, workspace = make_map(names), tmp_path / "photos", Workspace(tmp_path / "out")
+    photographs.mkdir()
+    for image in sparse_map.images.values():
+        cv2.imwrite(str(photographs / image.name), photo(0, width=640, height=480))
+        size = np.full(len(image.xy), 3, np.float32)
+        found = Keypoints(image.xy.astype(np.float32), size, 0 * size, size)
+        found.save(workspace.keypoints(image.name))
+    write_map(sparse_map, workspace.sparse / "0")
+    write_json(workspace.run_record, {"images": str(photographs)})
+    decoded, at_once = [], []
+
+    def counted(photograph):
+        decoded.append(weakref.ref(image := load_gray(photograph)))
+        at_once.append(sum(ref() is not None for ref in decoded))
+        return image
+
+    monkeypatch.setattr(patch_sources, "load_gray", counted)
+    made = map_points(tmp_path / "out", PatchWindow(24.0))
+    assert list(made.counts) == [6] * 20
+    assert len(at_once) == 6
+    assert max(at_once) <= 2, "the one that is done is let go when the next one is there"
 
 
 def test_bad_sources_are_refused(sources, tmp_path):

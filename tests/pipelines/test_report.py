@@ -21,7 +21,7 @@ from sfm.mapping.colmap_io import write_map
 from sfm.mapping.database import ImageEntry, MapDatabase, PairResult, VerifiedPair
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.pipelines.reconstruct import ReconstructOptions
-from sfm.pipelines.report import pairs_to_show, command_of, current_report, gather, report
+from sfm.pipelines.report import command_of, current_report, gather, pairs_to_show, report
 from tests.export.test_hloc import features_of
 from tests.mapping.maps import make_camera, make_map
 

@@ -42,6 +42,18 @@ def test_components_bridges_and_images_without_a_pair():
     assert classes["z"] == "node loose out"
 
 
+def test_lists_are_not_searched_for_every_edge_and_image():
+    class Unsearchable(list):
+        def __contains__(self, item):
+            raise AssertionError(f"searched for {item}: quadratic in the number of images")
+
+    drawing = ViewGraphDrawing(["a", "b", "c", "d", "x", "y", "z"], TWO_PARTS, ["a"])
+    before = drawing.svg
+    drawing.components = [Unsearchable(names) for names in drawing.components]
+    drawing.bridges = Unsearchable(drawing.bridges)
+    assert drawing.svg == before
+
+
 def test_components_stand_apart():
     where = places(ViewGraphDrawing(["a", "b", "c", "d", "x", "y"], TWO_PARTS, []))
     assert max(where[name][0] for name in "abcd") < min(where[name][0] for name in "xy")

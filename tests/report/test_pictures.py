@@ -67,6 +67,20 @@ def test_near_points_hide_far_ones(order):
     assert not canvas.pixels[..., 0].any(), "the far point is smaller too"
 
 
+def test_a_pixel_shows_the_nearest_point_whose_disc_covers_it():
+    rng = np.random.default_rng(0)
+    xyz = rng.uniform([-1, -1, 2], [1, 1, 20], (80, 3))
+    canvas = PerspectiveCanvas(np.zeros((400, 400, 3), np.uint8), Pose.identity(), 300.0)
+    canvas.points(xyz, np.repeat(np.arange(1, 81, dtype=np.uint8)[:, None], 3, axis=1))
+    xy = 300 * xyz[:, :2] / xyz[:, 2:] + 199.5
+    radius = np.clip(0.22 * np.sqrt(400 * 400 / 80), 1.4, 2.0) * np.median(xyz[:, 2]) / xyz[:, 2]
+    y, x = np.mgrid[:400, :400]
+    expected = np.zeros((400, 400), np.uint8)
+    for i in np.argsort(-xyz[:, 2]):
+        expected[np.hypot(x - xy[i, 0], y - xy[i, 1]) <= np.clip(radius[i], 1.0, 4.0)] = i + 1
+    np.testing.assert_array_equal(canvas.pixels[..., 0], expected)
+
+
 def test_what_lies_behind_the_observer_is_not_drawn():
     canvas = PerspectiveCanvas(np.zeros((90, 160, 3), np.uint8), Pose.identity(), 100.0)
     canvas.points(np.array([[0.0, 0.0, -2.0]]), np.array([[255, 255, 255]], np.uint8))
