@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.errors import InputError
-from sfm.features.detectors import DogDetector
+from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
 from sfm.images.exif import Exif
 from sfm.images.gray import GrayImage
 from sfm.images.photo_set import Photo
 from sfm.images.single_photo import read_gray, read_photo
-from sfm.localization.options import LocalizationOptions
+from sfm.localization.options import FEW_INLIERS, LocalizationOptions
 from sfm.localization.query_camera import CameraGuess, guess_cameras
 from sfm.localization.search import Found, Query, search
 from sfm.mapping.frame import MapFrame, Place, place_of
@@ -80,7 +81,7 @@ class Localization:
     @property
     def inliers(self) -> int:
         """Number of points of the map that agree with the pose."""
-        return len(self.found.pose.inliers) if self.found and self.found.pose else 0
+        return self.found.inliers if self.found else 0
 
     @property
     def confidence(self) -> float:
@@ -161,7 +162,6 @@ class Localizer:
         self.sparse_map = self.run.sparse_map
         self.index = open_index(self.run, progress)
         self._descriptor, self._detection = query_descriptor(self.index, descriptor, weights, device)
-        self._detector = DogDetector(self._detection)
 
     def localize(self, image: Path | str | Photo | Bytes, camera: Camera | None = None) -> Localization:
         """Find where a photograph was taken.
@@ -187,13 +187,25 @@ class Localizer:
             name, exif, gray = self._read(image)
             gray = gray.resized_to(self._detection.max_size)
         guesses = self._guesses(name, exif, gray.original_size, camera)
+        found = self._search(gray, guesses, self._detection, watch)
+        if self.options.equalize and not self._detection.equalize and found.inliers < FEW_INLIERS:
+            equalized = self._search(gray, guesses, replace(self._detection, equalize=True), watch)
+            found = max(found, equalized, key=lambda one: (not one.refusal, one.inliers))
+        return Localization(name, found, found.refusal, self.run.frame, watch.seconds)
+
+    def _search(
+        self,
+        gray: GrayImage,
+        guesses: Sequence[CameraGuess],
+        detection: DetectionOptions,
+        watch: Stopwatch,
+    ) -> Found:
         with watch("detect"):
-            keypoints = self._detector.detect(gray)
+            keypoints = DogDetector(detection).detect(gray)
         with watch("describe"):
             descriptors = self._descriptor.describe(gray, keypoints)
         query = Query(keypoints, descriptors, guesses, float(gray.scale.mean()))
-        found = search(query, self.sparse_map, self.index, self.index.recipe["ratio"], self.options)
-        return Localization(name, found, found.refusal, self.run.frame, watch.seconds | found.seconds)
+        return search(query, self.sparse_map, self.index, self.index.recipe["ratio"], self.options, watch)
 
     def _guesses(
         self, name: str, exif: Exif, size: tuple[int, int], camera: Camera | None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from sfm.features.keypoints import Keypoints
 from sfm.images.gray import GrayImage
@@ -19,6 +20,9 @@ from sfm.options import as_recorded, option
 # OpenCV's pyramid: sigma of its first level and layers an octave, both Lowe's values.
 BASE_SIGMA = 1.6
 LAYERS_PER_OCTAVE = 3
+# Parts of an image along each side that are equalised by themselves, and how much contrast may grow in them.
+_PARTS = 8
+_CONTRAST_LIMIT = 3.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class DetectionOptions:
     )
     edge_threshold: float = option(
         10.0, "Drop keypoints on edges, where the ratio of curvatures is larger than this.", minimum=1.0
+    )
+    equalize: bool = option(
+        False,
+        "Find keypoints where contrast has been evened out over the image, so that what lies in the dark has its "
+        "share: for maps in which photographs taken at night are to be found.",
     )
 
 
@@ -78,12 +87,15 @@ class DogDetector(Detector):
     @property
     def identity(self) -> dict[str, object]:
         """Name and options."""
-        return {"detector": self.name, **as_recorded(self.options)}
+        recorded = as_recorded(self.options)
+        if not self.options.equalize:
+            del recorded["equalize"]  # so that keypoints from before there was this option stay valid
+        return {"detector": self.name, **recorded}
 
     def detect(self, image: GrayImage) -> Keypoints:
         """Find keypoints in `image`, shrunk to `max_size`; at most `max_keypoints`, strongest first."""
         image = image.resized_to(self.options.max_size)
-        found = self._sift.detect(image.pixels, None)
+        found = self._sift.detect(_equalized(image.pixels) if self.options.equalize else image.pixels, None)
         if not found:
             return Keypoints.empty()
         rows = np.array([(*k.pt, k.size, k.angle, k.response) for k in found], dtype=np.float64)
@@ -102,3 +114,11 @@ class DogDetector(Detector):
             angle=np.radians(rows[:, 3]).astype(np.float32),
             response=rows[:, 4].astype(np.float32),
         )
+
+
+def _equalized(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Equalise the histogram of each part of an image, within limits of contrast.
+
+    K. Zuiderveld, "Contrast Limited Adaptive Histogram Equalization", Graphics Gems IV, 1994.
+    """
+    return np.asarray(cv2.createCLAHE(_CONTRAST_LIMIT, (_PARTS, _PARTS)).apply(pixels), np.uint8)

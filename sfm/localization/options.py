@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from sfm.options import option
 
+# A photograph found by fewer points of the map than this hangs by a thread.
+FEW_INLIERS = 100
+
 
 @dataclass(frozen=True)
 class LocalizationOptions:
@@ -22,4 +25,10 @@ class LocalizationOptions:
         minimum=0.1,
     )
     min_inliers: int = option(12, "Refuse poses that fewer points agree with.", minimum=4)
+    equalize: bool = option(
+        True,
+        f"Where a photograph is not found, or by fewer than {FEW_INLIERS} points of the map, find its keypoints "
+        "once more with contrast evened out: it may have been taken in the dark. The pose that more points agree "
+        "with stands.",
+    )
     seed: int = option(0, "Seed of every random choice.", minimum=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +84,6 @@ class Found:
         Candidate views, most alike first, as positions in the index.
     refusal
         Why the pose is not to be believed; empty if it is.
-    seconds
-        Time by stage.
     """
 
     pose: AbsolutePose | None
@@ -98,7 +96,11 @@ class Found:
     uncertainty: PoseUncertainty | None
     views: tuple[int, ...]
     refusal: str
-    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def inliers(self) -> int:
+        """Number of points of the map that agree with the pose."""
+        return len(self.pose.inliers) if self.pose else 0
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def search(
     index: LocalizationIndex,
     ratio: float,
     options: LocalizationOptions,
+    watch: Stopwatch | None = None,
 ) -> Found:
     """Find the pose of a photograph in a map.
 
@@ -127,8 +130,10 @@ def search(
         Ratio test that suits the descriptor; 1 for none.
     options
         What is chosen.
+    watch
+        Takes the time of every stage.
     """
-    watch = Stopwatch()
+    watch = watch or Stopwatch()
     threshold_px = options.max_error_px * query.image_scale
     xy = query.keypoints.xy.astype(np.float64)
     with watch("retrieve"):
@@ -145,7 +150,7 @@ def search(
     if best is None:
         nothing = Correspondences(*(np.empty(0, np.int64),) * 3)
         refusal = f"only {len(found)} of its keypoints look like points of the map"
-        return _found(None, nothing, xy, sparse_map, len(found), 99.0, None, views, refusal, watch)
+        return _found(None, nothing, xy, sparse_map, len(found), 99.0, None, views, refusal)
     refusal = _refusal(best, len(found), options)
     pose, matches, uncertainty = best.pose, found, None
     if not refusal:
@@ -155,9 +160,7 @@ def search(
             uncertainty = pose_uncertainty(pose, xy[matches.keypoints], settled)
         if uncertainty is None:
             refusal = "the points that agree do not determine a pose"
-    result = _found(
-        pose, matches, xy, sparse_map, len(found), best.log10_nfa, uncertainty, views, refusal, watch
-    )
+    result = _found(pose, matches, xy, sparse_map, len(found), best.log10_nfa, uncertainty, views, refusal)
     return replace(result, guess=best.guess)
 
 
@@ -262,7 +265,6 @@ def _found(
     uncertainty: PoseUncertainty | None,
     views: Sequence[int],
     refusal: str,
-    watch: Stopwatch,
 ) -> Found:
     return Found(
         pose,
@@ -275,5 +277,4 @@ def _found(
         uncertainty,
         tuple(views),
         refusal,
-        watch.seconds,
     )

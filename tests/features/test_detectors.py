@@ -38,6 +38,10 @@ class TestDogDetector(DetectorContract):
             self.make(contrast_threshold=0.06).detect(image)
         )
 
+    def test_more_is_found_in_the_dark_where_contrast_is_evened_out(self):
+        dark = GrayImage.of((texture() * 0.2).astype(np.uint8))
+        assert len(self.make(equalize=True).detect(dark)) > 5 * len(self.make().detect(dark)) > 0
+
     def test_the_identity_tells_every_option(self):
         assert DogDetector().identity == {
             "detector": "dog",
@@ -47,4 +51,5 @@ class TestDogDetector(DetectorContract):
             "contrast_threshold": DetectionOptions().contrast_threshold,
             "edge_threshold": 10.0,
         }
+        assert DogDetector(DetectionOptions(equalize=True)).identity["equalize"]
         assert DogDetector(DetectionOptions(max_size=800)).identity != DogDetector().identity

@@ -8,6 +8,7 @@ from sfm.localization.options import LocalizationOptions
 from sfm.localization.query_camera import CameraGuess
 from sfm.localization.search import MAX_LOG10_NFA, candidate_views, search
 from sfm.matching.retrieval import rank_views
+from sfm.stopwatch import Stopwatch
 from tests.localization.scene import CAMERA, look, make_scene
 
 POSE = look([1.7, 0.3, 0.4], (0.05, -0.02, 0.03))
@@ -18,12 +19,13 @@ def scene():
     return make_scene()
 
 
-def run(scene, query, **options):
-    return search(query, scene.sparse_map, scene.index, 0.85, LocalizationOptions(**options))
+def run(scene, query, watch=None, **options):
+    return search(query, scene.sparse_map, scene.index, 0.85, LocalizationOptions(**options), watch)
 
 
 def test_a_photograph_of_the_place_is_found(scene):
-    found = run(scene, scene.photograph(POSE))
+    watch = Stopwatch()
+    found = run(scene, scene.photograph(POSE), watch)
     assert found.refusal == ""
     pose = found.pose.cam_from_world
     assert np.linalg.norm(pose.center - POSE.center) < 4 * found.uncertainty.position
@@ -31,7 +33,7 @@ def test_a_photograph_of_the_place_is_found(scene):
     assert rotation_angle_deg(pose.rotation @ POSE.rotation.T) < 0.1
     assert found.log10_nfa < -100
     assert len(found.pose.inliers) > 100
-    assert set(found.seconds) == {"retrieve", "match", "pose", "refine"}
+    assert set(watch.seconds) == {"retrieve", "match", "pose", "refine"}
     np.testing.assert_array_equal(
         found.xyz, scene.sparse_map.xyz[np.searchsorted(scene.sparse_map.point_ids, found.point_ids)]
     )
