@@ -159,7 +159,7 @@ class Localizer:
         check(self.options)
         self.run = FinishedRun.open(Path(map))
         self.sparse_map = self.run.sparse_map
-        self.index = open_index(self.run, progress)
+        self.index = open_index(self.run, descriptor, progress)
         self._descriptor, self._detection = query_descriptor(self.index, descriptor, weights, device)
         self._detector = DogDetector(self._detection)
 
