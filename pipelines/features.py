@@ -100,8 +100,7 @@ def detect_keypoints(
         return photo, detect
 
     def differences(photo: Photo) -> list[str]:
-        path = workspace.keypoints(photo.name)
-        return _keypoints_recipe(photo, detector).differences(path) if path.exists() else []
+        return keypoints_changed(photo, workspace, detector)
 
     _tell_what_changed("Keypoints", photos, differences, progress)
     done, skipped = _on_each(photos, work, "Detect", progress)
@@ -109,6 +108,12 @@ def detect_keypoints(
     if detected < len(done):
         progress.say(f"Reused: keypoints of {len(done) - detected} of {len(done)} images.")
     return KeypointSet(tuple(photo for photo, _ in done), tuple(skipped), detected)
+
+
+def keypoints_changed(photo: Photo, workspace: Workspace, detector: Detector) -> list[str]:
+    """Name what changed since a photograph's keypoints were detected; empty if nothing did, or there are none."""
+    path = workspace.keypoints(photo.name)
+    return _keypoints_recipe(photo, detector).differences(path) if path.exists() else []
 
 
 @dataclass(frozen=True)

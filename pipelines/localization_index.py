@@ -28,6 +28,7 @@ from sfm.mapping.sparse_map import SparseMap
 from sfm.matching.options import MatchingOptions
 from sfm.options import as_recorded, from_mapping
 from sfm.pipelines.finished_run import FinishedRun
+from sfm.pipelines.map_and_features import refuse_other_keypoints
 from sfm.progress import SILENT, Progress
 
 # A map made on one machine is used on others: descriptors of half and of full precision find each other.
@@ -83,6 +84,7 @@ def open_index(
             reason = f"{error} "
     name = run.descriptor_name(run.record.get("descriptor") or descriptor)
     descriptors = _descriptors_of(run, name, reason)
+    refuse_other_keypoints(run)
     progress.say(f"Gathering the descriptors of the map into {path}.")
     options = run.record.get("options", {})
     weights = options.get("description", {}).get("weights")

@@ -27,6 +27,7 @@ from sfm.mapping.sparse_map import SparseMap
 from sfm.pipelines.features import FeatureSet, extract_features
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
 from sfm.pipelines.localization_index import index_path, is_current, write_index
+from sfm.pipelines.map_and_features import warn_of_replaced_map
 from sfm.pipelines.mapping import MappingResult, build_map
 from sfm.pipelines.matching import PairSet, match_pairs
 from sfm.pipelines.pairs import pairs_to_match
@@ -135,7 +136,11 @@ def reconstruct(
     descriptor = make_descriptor(options.description, options.detection.max_size)
     record = RunRecord(images, options)
     photographs = read_photographs(images, options, record, progress)
-    return map_photographs(photographs, Workspace(out), options, descriptor, record, progress, watch)
+    workspace = Workspace(out)
+    warn_of_replaced_map(
+        photographs.photo_set.photos, workspace, DogDetector(options.detection), progress, mapping=True
+    )
+    return map_photographs(photographs, workspace, options, descriptor, record, progress, watch)
 
 
 def read_photographs(
