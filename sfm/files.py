@@ -118,12 +118,16 @@ def write_tensors(
     from safetensors.numpy import save_file
 
     with atomic_path(path) as temporary:
+        # safetensors makes its file readable for its owner alone, whatever the umask.
+        temporary.touch()
+        mode = temporary.stat().st_mode
         try:
             save_file(
                 {name: np.ascontiguousarray(array) for name, array in tensors.items()},
                 temporary,
                 dict(metadata or {}),
             )
+            temporary.chmod(mode)
         except SafetensorError as error:
             # safetensors wraps the system's error and keeps only its text.
             if "os error 28" in str(error) or "No space left" in str(error):

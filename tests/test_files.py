@@ -158,6 +158,17 @@ def test_tensors_and_metadata_come_back(tmp_path):
         assert found[name].dtype == array.dtype
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_tensors_have_the_mode_of_any_other_file(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        write_tensors(tmp_path / "t.safetensors", {"a": np.zeros(2)})
+        write_text(tmp_path / "t.txt", "a")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "t.safetensors").stat().st_mode == (tmp_path / "t.txt").stat().st_mode
+
+
 def test_leading_rows(tmp_path):
     path = tmp_path / "t.safetensors"
     rows = np.arange(12, dtype=np.float32).reshape(4, 3)
