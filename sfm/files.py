@@ -100,12 +100,17 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json_text(value) + "\n")
 
 
+def refuse_suffix(path: Path, *known: str) -> None:
+    """Raise `InputError` if the name of a picture to be written ends in none of the `known` suffixes."""
+    if path.suffix.lower() not in known:
+        raise InputError(f"{path}: pictures are written as {', '.join(known[:-1])} or {known[-1]}.")
+
+
 def write_image(path: Path, rgb: Array) -> None:
     """Write (H, W, 3) uint8 RGB pixels as JPEG or PNG, by the suffix; whole or not at all."""
     from PIL import Image
 
-    if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
-        raise InputError(f"{path}: pictures are written as .jpg or .png.")
+    refuse_suffix(path, ".jpg", ".jpeg", ".png")
     with atomic_path(path) as temporary:
         Image.fromarray(rgb).save(temporary, quality=90)
 
