@@ -89,6 +89,16 @@ def restore_folders(root: Path) -> None:
             old.rename(folder)
 
 
+def read_text(path: Path, what: str) -> str:
+    """Read a UTF-8 text file that somebody gave; `InputError` names it as `what` if it is missing or no text."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"Cannot read {what} {path}: it is not a text file.") from error
+    except OSError as error:
+        raise InputError(f"Cannot read {what} {path}: {error.strerror}.") from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with atomic_path(path) as temporary:

@@ -14,6 +14,7 @@ from sfm.files import (
     read_leading_rows,
     read_metadata,
     read_tensors,
+    read_text,
     replaced_folder,
     restore_folders,
     write_json,
@@ -107,6 +108,19 @@ def test_text_is_utf8(tmp_path):
     write_json(tmp_path / "a.json", {"name": "día 日本"})
     assert "día 日本" in (tmp_path / "a.json").read_bytes().decode("utf-8")
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"name": "día 日本"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"\xff\xd8\xff\xe0", "it is not a text file"), (None, "No such file or directory")],
+)
+def test_a_text_that_cannot_be_read_is_told_without_the_systems_numbers(tmp_path, content, reason):
+    path = tmp_path / "a.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_text(path, "the poses")
+    assert str(error.value) == f"Cannot read the poses {path}: {reason}."
 
 
 def test_numbers_that_json_has_not_become_null(tmp_path):
