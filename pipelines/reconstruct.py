@@ -24,6 +24,7 @@ from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.mapping.incremental import Watch
 from sfm.mapping.sparse_map import SparseMap
+from sfm.matching.pairs import listed_pairs
 from sfm.pipelines.features import FeatureSet, extract_features
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
 from sfm.pipelines.localization_index import index_path, is_current, write_index
@@ -148,13 +149,15 @@ def read_photographs(
 ) -> Photographs:
     """Read the photographs and tell which cameras took them.
 
-    Raises `InputError` if there are fewer than two, or the intrinsics that `options` give do not fit.
+    Raises `InputError` if there are fewer than two, or the intrinsics or the list of pairs in `options` do not fit.
     """
     with record.stage("photographs") as counts:
         photo_set = choose_photographs(read_photo_set(images, progress), options.photos, progress)
         cameras = assign_cameras(photo_set, options.cameras, _given_intrinsics(options.cameras))
         counts.update(images=len(photo_set.photos), cameras=len(cameras.cameras))
         progress.say(f"{len(photo_set.photos)} photographs, {cameras.summary}")
+        if options.pairs.pair_list is not None:
+            listed_pairs(options.pairs.pair_list, photo_set.names)
     if len(photo_set.photos) < 2:
         raise InputError(_too_few(images, options.photos.every))
     return Photographs(photo_set, cameras)

@@ -80,6 +80,19 @@ def test_nothing_is_made_for_input_that_cannot_be_used(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("text", [None, "", "a.jpg c.jpg\n"])
+def test_the_list_of_pairs_is_read_before_the_work(tmp_path, text):
+    for name in ("a.jpg", "b.jpg"):
+        save(tmp_path / "photos" / name)
+    if text is not None:
+        (tmp_path / "pairs.txt").write_text(text)
+    with pytest.raises(InputError, match=r"pairs\.txt"):
+        sfm.reconstruct(
+            tmp_path / "photos", tmp_path / "out", descriptor="sift", pair_list=tmp_path / "pairs.txt"
+        )
+    assert not (tmp_path / "out").exists()
+
+
 def test_every_nth_photograph(tmp_path):
     for i in range(1, 6):
         save(tmp_path / "photos" / f"{i}.jpg", picture(seed=i))
