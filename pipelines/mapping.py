@@ -76,6 +76,7 @@ def build_map(
     options: MappingOptions,
     progress: Progress = SILENT,
     watch: Watch | None = None,
+    hindrances: Sequence[str] = (),
 ) -> MappingResult:
     """Map the verified pairs in the workspace's database.
 
@@ -97,6 +98,8 @@ def build_map(
         Hears of it.
     watch
         Is given the map now and then while it grows.
+    hindrances
+        Options, as on the command line, that may be why there is no map: told where there is none.
 
     Raises
     ------
@@ -110,7 +113,7 @@ def build_map(
     if not pair_set.accepted:
         raise WorkError(
             f"No map: none of {len(pair_set.pairs)} pairs of images shows the same thing twice beyond chance. "
-            "Take photographs with more overlap."
+            + _advice(hindrances, "take photographs with more overlap")
         )
     names = [photo.name for photo in photos]
     graph = build_view_graph(names, pair_set.pairs)
@@ -142,7 +145,8 @@ def build_map(
             best = attempts.without_contradictions(best)
     if best is None:
         raise WorkError(
-            "No map: no pair of images has enough parallax to start from. Move sideways between photographs."
+            "No map: no pair of images has enough parallax to start from. "
+            + _advice(hindrances, "move sideways between photographs")
         )
     # Reading a model out of COLMAP takes a while: the largest has been read already.
     maps = [best.largest, *(from_reconstruction(model) for model in best.models[1:])]
@@ -159,6 +163,12 @@ def build_map(
     write_models(best.models, workspace.sparse, {_RECORD: json_text(record)})
     shutil.rmtree(workspace.mapping, ignore_errors=True)
     return _result(maps, record, reused=False)
+
+
+def _advice(hindrances: Sequence[str], otherwise: str) -> str:
+    first = [f"try without {' and '.join(hindrances)}"] if hindrances else []
+    advice = ", or ".join([*first, otherwise])
+    return f"{advice[0].upper()}{advice[1:]}."
 
 
 def _reused(recipe: Recipe, workspace: Workspace, progress: Progress) -> MappingResult | None:

@@ -255,6 +255,7 @@ def _run_stages(
             options.mapping,
             progress,
             watch,
+            options.hindrances(),
         )
         counts.update(reused=mapping.reused, models=len(mapping.models))
     return features, pair_set, mapping

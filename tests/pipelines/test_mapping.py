@@ -47,7 +47,7 @@ def photos_of(workspace, names, gps=None):
     return photos
 
 
-def run(workspace, *maps, names=None, cameras=None, gps=None, pairs=None, **options):
+def run(workspace, *maps, names=None, cameras=None, gps=None, pairs=None, hindrances=(), **options):
     cameras = cameras or {1: CAMERA}
     if pairs is None:
         pairs = write_database(workspace.database, *maps, cameras=cameras)
@@ -61,6 +61,7 @@ def run(workspace, *maps, names=None, cameras=None, gps=None, pairs=None, **opti
         4.0,
         MappingOptions(**options),
         heard,
+        hindrances=hindrances,
     )
     return made, heard
 
@@ -196,6 +197,19 @@ def test_no_pair_beyond_chance(workspace):
     with pytest.raises(WorkError, match="none of 3 pairs of images shows the same thing twice beyond chance"):
         run(workspace, *images, pairs=pairs)
     assert not workspace.sparse.exists()
+
+
+@pytest.mark.parametrize(
+    ("hindrances", "advice"),
+    [
+        ([], "Take photographs with more overlap."),
+        (["--min-inliers 5000"], "Try without --min-inliers 5000, or take photographs with more overlap."),
+        (["--pair-list a.txt", "--max-size 99"], "Try without --pair-list a.txt and --max-size 99, or take "),
+    ],
+)
+def test_what_may_be_why_there_is_no_map_is_named(workspace, hindrances, advice):
+    with pytest.raises(WorkError, match=f"beyond chance. {advice}"):
+        run(workspace, along_a_wall(WALL[:2]), pairs=[], hindrances=hindrances)
 
 
 def test_a_camera_that_only_turned(workspace):

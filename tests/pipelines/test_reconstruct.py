@@ -35,6 +35,16 @@ def test_names_nobody_knows_and_values_out_of_range():
         ReconstructOptions.of(max_keypoints=0)
 
 
+def test_options_that_may_cost_pairs():
+    assert ReconstructOptions.of().hindrances() == []
+    assert ReconstructOptions.of(quality="fast", max_error_px=4.0, min_inliers=20).hindrances() == []
+    assert ReconstructOptions.of(pair_list="p.txt", max_keypoints=40, min_inliers=5000).hindrances() == [
+        "--pair-list p.txt",
+        "--max-keypoints 40",
+        "--min-inliers 5000",
+    ]
+
+
 def test_no_two_stages_share_a_name():
     names = [name for kind in STAGE_OPTIONS for name in kind.__dataclass_fields__]
     assert len(names) == len(set(names))
