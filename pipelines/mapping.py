@@ -144,6 +144,8 @@ def build_map(
         if best is not None and options.second_map:
             best = attempts.without_contradictions(best)
     if best is None:
+        # Nothing to go on from: another try with these options would end here too.
+        shutil.rmtree(workspace.mapping, ignore_errors=True)
         raise WorkError(
             "No map: no pair of images has enough parallax to start from. "
             + _advice(hindrances, "move sideways between photographs")

@@ -231,6 +231,7 @@ def test_a_camera_that_only_turned(workspace):
             database.write_pairs([result])
     with pytest.raises(WorkError, match="enough parallax to start from"):
         run(workspace, truth, pairs=pairs)
+    assert not workspace.mapping.exists(), "scratch files of a map that there will not be"
 
 
 def gps_of(truth, mirrored=False):
