@@ -10,6 +10,7 @@ import click
 from sfm.cli.console import Console, common_options
 from sfm.cli.options import command, given, options_from
 from sfm.cli.serving import open_browser, serving_options, until_interrupted
+from sfm.errors import InputError
 from sfm.pipelines.quality import QualityOptions
 from sfm.pipelines.stage_options import STAGE_OPTIONS
 
@@ -44,6 +45,8 @@ def reconstruct(
     from sfm.pipelines.reconstruct import reconstruct as run
     from sfm.pipelines.stage_options import ReconstructOptions
 
+    if given({"port": port}) and not live:
+        raise InputError("--port needs --live: add it, or leave --port out.")
     options = ReconstructOptions.of(**given(values))
     if not live:
         _tell(console, run(images, out, options, console))
