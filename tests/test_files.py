@@ -140,7 +140,7 @@ def test_a_full_disk_is_work_that_failed(tmp_path, number):
     assert str(caught.value).endswith("finished work is kept.")
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM, errno.ENAMETOOLONG])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENAMETOOLONG])
 def test_no_permission_is_bad_input(tmp_path, number):
     with pytest.raises(InputError, match="Choose another output folder"):
         refused(tmp_path / "a", number)
