@@ -31,6 +31,7 @@ from sfm.pipelines.map_attempts import Attempts
 from sfm.pipelines.matching import PairSet
 from sfm.progress import SILENT, Progress
 from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view_graph
+from sfm.words import count
 from sfm.workspace import Recipe, Workspace, changes
 
 MAPPING_VERSION = 7
@@ -112,8 +113,8 @@ def build_map(
         return reused
     if not pair_set.accepted:
         raise WorkError(
-            f"No map: none of {len(pair_set.pairs)} pairs of images shows the same thing twice beyond chance. "
-            + _advice(hindrances, "take photographs with more overlap")
+            f"No map: none of {count(len(pair_set.pairs), 'pairs')} of images shows the same thing twice beyond "
+            "chance. " + _advice(hindrances, "take photographs with more overlap")
         )
     names = [photo.name for photo in photos]
     graph = build_view_graph(names, pair_set.pairs)
@@ -193,8 +194,9 @@ def _reused(recipe: Recipe, workspace: Workspace, progress: Progress) -> Mapping
 
 def _reading_told(reading: Reading, first: Strategy) -> str:
     return (
-        f"View graph: {reading.pairs} verified pairs of {reading.images} images, {reading.neighbour_share:.0%} of the "
-        f"matches between neighbours, {reading.forward_share:.0%} of the moves ahead or back. Mapping {first.words}."
+        f"View graph: {count(reading.pairs, 'verified pairs')} of {count(reading.images, 'images')}, "
+        f"{reading.neighbour_share:.0%} of the matches between neighbours, {reading.forward_share:.0%} of the moves "
+        f"ahead or back. Mapping {first.words}."
     )
 
 

@@ -35,6 +35,7 @@ from sfm.pipelines.pairs import pairs_to_match
 from sfm.pipelines.run_record import RunRecord, read_record
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
+from sfm.words import count
 from sfm.workspace import Workspace
 
 _PRODUCTS = ("points.ply", "cameras.ply", "trajectory.tum")
@@ -155,7 +156,7 @@ def read_photographs(
         photo_set = choose_photographs(read_photo_set(images, progress), options.photos, progress)
         cameras = assign_cameras(photo_set, options.cameras, _given_intrinsics(options.cameras))
         counts.update(images=len(photo_set.photos), cameras=len(cameras.cameras))
-        progress.say(f"{len(photo_set.photos)} photographs, {cameras.summary}")
+        progress.say(f"{count(len(photo_set.photos), 'photographs')}, {cameras.summary}")
         if options.pairs.pair_list is not None:
             listed_pairs(options.pairs.pair_list, photo_set.names)
     if len(photo_set.photos) < 2:

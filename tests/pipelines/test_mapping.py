@@ -338,7 +338,7 @@ def test_a_second_map_is_made_without_pairs_that_contradict_the_first(workspace,
     assert seen == [accepted, accepted - 1]
     assert len(made.models[0].images) == len(WALL)
     assert made.chosen == "as a collection, intrinsics refined, without contradicting pairs"
-    assert "Mapping again without 1 pairs that contradict the map." in heard.said
+    assert "Mapping again without 1 pair contradicting the map." in heard.said
     # The check is still against all pairs.
     assert made.check["contradicting_pairs"] == 1
     assert made.check["pairs"] == accepted
