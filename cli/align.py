@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ def align(console: Console, map_path: Path, images: Path | None, per_image: bool
         ]
     if frame.origin:
         latitude, longitude, altitude = frame.origin
-        rows.append(("origin", f"{latitude:.7f}, {longitude:.7f}, {altitude:.1f} m"))
+        told = f"{altitude:.1f} m" if math.isfinite(altitude) else "altitude unknown"
+        rows.append(("origin", f"{latitude:.7f}, {longitude:.7f}, {told}"))
     console.table("", ["", ""], rows)
     if per_image and found.residuals:
         outliers = set(found.outliers)

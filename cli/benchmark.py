@@ -26,7 +26,11 @@ from sfm.options import from_mapping
     help="A descriptor, with other weights than the packaged ones if there is a FILE; may be given several times. "
     "Those of one label are runs with different seeds: their mean and spread are shown.",
 )
-@click.option("--picture", type=click.Path(path_type=Path), help="Draw the main figures into this file.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    help="Draw the main figures into this file: .png, .svg or .pdf.",
+)
 @options_from(BenchmarkOptions)
 @common_options
 def benchmark(
@@ -48,6 +52,8 @@ def benchmark(
     """  # noqa: D301
     from sfm.pipelines import benchmark as pipeline
 
+    if picture is not None:
+        pipeline.check_picture(picture)
     options = from_mapping(BenchmarkOptions, values)
     named = pipeline.named_descriptors(descriptors, options.device)
     results = pipeline.benchmark(tests, named, options, console)

@@ -30,6 +30,7 @@ from rich.text import Text
 from sfm.cli.main import DEBUG
 from sfm.json_values import json_text
 from sfm.progress import Step
+from sfm.words import count
 
 QUIET, NORMAL, VERBOSE = -1, 0, 1
 _WIDTH_WITHOUT_TERMINAL = 160
@@ -74,7 +75,7 @@ class Console:
         with self._bar(name, total, unit) if watched else nullcontext(_Counter()) as step:
             yield step
         if step.done:
-            self.say(f"{name}: {step.done} {unit} in {_duration(time.monotonic() - start)}")
+            self.say(f"{name}: {count(step.done, unit)} in {_duration(time.monotonic() - start)}")
 
     def say(self, message: str) -> None:
         """Tell a fact, unless quiet."""

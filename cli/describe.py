@@ -13,6 +13,7 @@ from sfm.features.choice import DescriptionOptions
 from sfm.features.detectors import DetectionOptions
 from sfm.images.options import PhotoOptions
 from sfm.options import from_mapping
+from sfm.words import count
 
 
 @command()
@@ -38,7 +39,7 @@ def describe(console: Console, images: Path, out: Path | None, **values: Any) ->
     )
     made = sum(image.described for image in result.features.images)
     console.print(
-        f"{result.descriptor} descriptors of {len(result.features.images)} images, {made} of them made now, "
+        f"{result.descriptor} descriptors of {count(len(result.features.images), 'images')}, {made} of them made now, "
         f"in {result.out / 'features' / result.descriptor}"
     )
     console.summary(

@@ -12,6 +12,7 @@ from sfm.cli.options import command, options_from
 from sfm.features.choice import DESCRIPTORS
 from sfm.localization.options import LocalizationOptions
 from sfm.options import from_mapping
+from sfm.words import count
 
 if TYPE_CHECKING:
     from sfm.pipelines.localizer import Localization
@@ -110,7 +111,9 @@ def localize(
     for result in batch.results:
         if not result.localized:
             console.print(f"{result.name}: not localised: {result.refusal}.")
-    console.say(f"{len(located)} of {len(batch.results)} photographs are in the map; see {batch.out}.")
+    asked = count(len(batch.results), "photographs")
+    verb = "is" if len(batch.results) == 1 else "are"
+    console.say(f"{len(located)} of {asked} {verb} in the map; see {batch.out}.")
     console.summary(
         {
             "out": batch.out,

@@ -7,24 +7,17 @@ Every command lives in the module of its name and is the attribute of its name: 
 from __future__ import annotations
 
 import errno
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
+from sfm.cli.stopping import INTERRUPTED, TERMINATED, Terminated, stopped_by_signals
 from sfm.errors import SfmError
 
 DEBUG = "sfm.debug"  # key in click's context meta: show tracebacks
-# As shells count.
-INTERRUPTED = 128 + signal.SIGINT
-TERMINATED = 128 + signal.SIGTERM
 
 COMMANDS = {
     "reconstruct": "Turn a folder of photographs into a sparse 3D map and a camera path.",
@@ -43,10 +36,6 @@ COMMANDS = {
     "demo": "See it work without photographs: render a street, map it, check it.",
     "info": "Show versions, hardware and missing system libraries.",
 }
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came. Whatever cleans up after Ctrl-C does so after it too."""
 
 
 class LazyGroup(click.Group):
@@ -71,7 +60,7 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; end with one line on stderr where it fails."""
         try:
-            with _terminated_by_exception():
+            with stopped_by_signals():
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -86,23 +75,6 @@ class LazyGroup(click.Group):
             _end(ctx, _system_error_line(error), SfmError.exit_code)
         except Exception as error:
             _end(ctx, f"Error: {_unexpected_line(error, ctx)}", SfmError.exit_code)
-
-
-@contextmanager
-def _terminated_by_exception() -> Iterator[None]:
-    """Raise `Terminated` on SIGTERM inside; only the main thread may ask for that."""
-
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise Terminated
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _end(ctx: click.Context, line: str, exit_code: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sfm.cli.console import Console, common_options
-from sfm.cli.options import command, options_from
+from sfm.cli.options import command, given, options_from
 from sfm.errors import InputError
 from sfm.features.choice import DescriptionOptions
 from sfm.features.detectors import DetectionOptions
@@ -69,6 +69,8 @@ def match(
     """  # noqa: D301 - click wants the backspace itself
     if descriptors is not None and not explain:
         raise InputError("--descriptors needs --explain; to match by another descriptor, use --descriptor.")
+    if given({"points": points}) and not explain:
+        raise InputError("--points needs --explain: add it, or leave --points out.")
     from sfm.features.choice import make_descriptor
     from sfm.mapping.colmap_verifier import make_verifier
     from sfm.pipelines.explain import explain_pair, make_descriptors

@@ -10,8 +10,10 @@ import click
 from sfm.cli.console import Console, common_options
 from sfm.cli.options import command, given, options_from
 from sfm.cli.serving import open_browser, serving_options, until_interrupted
+from sfm.errors import InputError
 from sfm.pipelines.quality import QualityOptions
 from sfm.pipelines.stage_options import STAGE_OPTIONS
+from sfm.words import count
 
 if TYPE_CHECKING:
     from sfm.pipelines.reconstruct import Reconstruction
@@ -44,6 +46,8 @@ def reconstruct(
     from sfm.pipelines.reconstruct import reconstruct as run
     from sfm.pipelines.stage_options import ReconstructOptions
 
+    if given({"port": port}) and not live:
+        raise InputError("--port needs --live: add it, or leave --port out.")
     options = ReconstructOptions.of(**given(values))
     if not live:
         _tell(console, run(images, out, options, console))
@@ -77,7 +81,7 @@ def _tell(console: Console, result: Reconstruction) -> None:
             ("points", f"{len(largest.xyz):,}"),
             ("mean track length", f"{largest.mean_track_length:.2f}"),
             ("mean reprojection error (px)", f"{largest.mean_error_px:.2f}"),
-            ("other models", ", ".join(f"{len(m.images)} images" for m in result.models[1:]) or "none"),
+            ("other models", ", ".join(count(len(m.images), "images") for m in result.models[1:]) or "none"),
             ("map", str(result.out / "sparse" / "0")),
             ("points and path to look at", f"{result.out / 'points.ply'}, {result.out / 'cameras.ply'}"),
             ("trajectory", str(result.out / "trajectory.tum")),
@@ -103,5 +107,5 @@ def _tell_check(console: Console, check: dict[str, Any]) -> None:
     for camera, ratio in check["focal_ratios"].items():
         console.say(f"Self-check: focal length of camera {camera} is {ratio:.3f} of what EXIF says.")
     console.say(
-        f"Self-check: {check['contradicting_pairs']} of {check['pairs']} verified pairs contradict the map."
+        f"Self-check: {check['contradicting_pairs']} of {count(check['pairs'], 'verified pairs')} contradict the map."
     )

@@ -59,13 +59,11 @@ def train(
     start = load_init(init, options.loss) if init else None
     patches = PatchSet.open(patch_set) if patch_set else map_patches(maps, out / "patches", start, console)
     run = train_descriptor(patches, out, options, validation_scenes=hold_out, init=start, progress=console)
-    console.table(
-        "Training",
-        ["step", "loss", "FPR95 (%)", "matched (%)"],
-        [
-            [h.step, f"{h.loss:.3f}", f"{100 * h.fpr95:.2f}", f"{100 * h.matched:.1f}"]
-            for h in run.trained.history
-        ],
-    )
+    columns, rows = ["step", "loss"], [[h.step, f"{h.loss:.3f}"] for h in run.trained.history]
+    if hold_out:
+        columns += ["FPR95 (%)", "matched (%)"]
+        for row, h in zip(rows, run.trained.history, strict=True):
+            row += [f"{100 * h.fpr95:.2f}", f"{100 * h.matched:.1f}"]
+    console.table("Training", columns, rows)
     console.say(f"Weights: {run.trained.weights}. Curve: {run.curve}.")
     console.summary({"weights": run.trained.weights, "curve": run.curve, "history": run.trained.history})

@@ -14,6 +14,7 @@ from sfm.errors import InputError
 from sfm.features.choice import description_named, make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions
+from sfm.files import atomic_path, refuse_suffix
 from sfm.learning.benchmark_options import BenchmarkOptions
 from sfm.learning.image_benchmark import (
     DescribedImages,
@@ -143,14 +144,21 @@ def to_json(results: Sequence[Result]) -> list[dict[str, Any]]:
     return [dataclasses.asdict(result) for result in results]
 
 
+def check_picture(path: Path) -> None:
+    """Raise `InputError` if `draw` cannot write a picture of this name."""
+    refuse_suffix(path, ".png", ".svg", ".pdf")
+
+
 def draw(results: Sequence[Result], path: Path) -> None:
-    """Draw one bar chart a kind of test, of the figure that says most, as PNG, SVG or PDF by the suffix."""
+    """Draw one bar chart a kind of test, of the figure that says most, as PNG, SVG or PDF by the suffix.
+
+    Raises `InputError` as `check_picture` does.
+    """
+    check_picture(path)
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
-
-    from sfm.files import atomic_path
 
     kinds = [kind for kind in _MAIN_FIGURE if any(result.kind == kind for result in results)]
     figure, axes = pyplot.subplots(1, len(kinds), figsize=(4.5 * len(kinds), 4), squeeze=False)

@@ -21,8 +21,10 @@ class Contender:
     def options(self, shared: DescriptionOptions) -> DescriptionOptions:
         """Return `shared` with this descriptor and its weights."""
         options = replace(shared, descriptor=self.descriptor, weights=self.weights)
-        # The choices of a device and of pooling are about networks.
-        return replace(options, device="auto", pooling=False) if self.descriptor == "sift" else options
+        if self.descriptor != "sift":
+            return options
+        # These choices are about networks.
+        return replace(options, device="auto", pooling=False, patch_scale=None)
 
     def make(self, shared: DescriptionOptions, max_size: int) -> Descriptor:
         """Make the descriptor; see `sfm.features.choice.make_descriptor`."""

@@ -11,6 +11,7 @@ from sfm.images.options import PhotoOptions
 from sfm.images.photo_set import read_photo_set
 from sfm.options import check
 from sfm.pipelines.features import FeatureSet, extract_features
+from sfm.pipelines.map_and_features import warn_of_replaced_map
 from sfm.pipelines.reconstruct import choose_photographs, default_output, refuse_output_among_images
 from sfm.progress import SILENT, Progress
 from sfm.workspace import Workspace
@@ -65,9 +66,10 @@ def describe(
     refuse_output_among_images(images, out)
     descriptor = make_descriptor(description, detection.max_size)
     photo_set = choose_photographs(read_photo_set(images, progress), photos, progress)
-    workspace = Workspace(out)
+    workspace, detector = Workspace(out), DogDetector(detection)
     with workspace.lock():
+        warn_of_replaced_map(photo_set.photos, workspace, detector, progress, mapping=False)
         features = extract_features(
-            photo_set.photos, workspace, DogDetector(detection), descriptor, detection.max_size, progress
+            photo_set.photos, workspace, detector, descriptor, detection.max_size, progress
         )
     return Description(out, descriptor.name, features)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sfm.export import export as write
 from sfm.pipelines.finished_run import FinishedRun
+from sfm.pipelines.map_and_features import refuse_other_keypoints
 from sfm.progress import SILENT, Progress
 
 
@@ -41,8 +42,10 @@ def export(
     Raises
     ------
     InputError
-        If there is no map, the format cannot hold it, or what the format needs is missing.
+        If there is no map, the format cannot hold it, or what the format needs is missing or of another map.
     """
     run = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
     folder = Path(out) if out is not None else (run.root or run.model) / "export" / format
+    if format == "hloc":  # the one that holds features
+        refuse_other_keypoints(run)
     return write(run.sparse_map, format, folder, run.context(descriptor, progress))

@@ -20,6 +20,7 @@ from sfm.images.photo_set import Photo, Skipped
 from sfm.progress import SILENT, Progress
 from sfm.stopwatch import Stopwatch
 from sfm.threads import one_thread_each, usable_cores
+from sfm.words import count
 from sfm.workspace import Recipe, Workspace
 
 T = TypeVar("T")
@@ -100,15 +101,20 @@ def detect_keypoints(
         return photo, detect
 
     def differences(photo: Photo) -> list[str]:
-        path = workspace.keypoints(photo.name)
-        return _keypoints_recipe(photo, detector).differences(path) if path.exists() else []
+        return keypoints_changed(photo, workspace, detector)
 
     _tell_what_changed("Keypoints", photos, differences, progress)
     done, skipped = _on_each(photos, work, "Detect", progress)
     detected = sum(new for _, new in done)
     if detected < len(done):
-        progress.say(f"Reused: keypoints of {len(done) - detected} of {len(done)} images.")
+        progress.say(f"Reused: keypoints of {len(done) - detected} of {count(len(done), 'images')}.")
     return KeypointSet(tuple(photo for photo, _ in done), tuple(skipped), detected)
+
+
+def keypoints_changed(photo: Photo, workspace: Workspace, detector: Detector) -> list[str]:
+    """Name what changed since a photograph's keypoints were detected; empty if nothing did, or there are none."""
+    path = workspace.keypoints(photo.name)
+    return _keypoints_recipe(photo, detector).differences(path) if path.exists() else []
 
 
 @dataclass(frozen=True)
@@ -283,7 +289,7 @@ def _on_each(
             step.advance()
     if not done:
         raise InputError(
-            f"None of the {len(photos)} images can be read, e.g. {skipped[0].name}: {skipped[0].reason}."
+            f"None of {count(len(photos), 'images')} can be read, e.g. {skipped[0].name}: {skipped[0].reason}."
         )
     return done, skipped
 
@@ -329,8 +335,8 @@ def _tell_what_changed(
     """Say how many images are made anew, and why; each is read for it if there is something to compare with."""
     with ThreadPoolExecutor(usable_cores()) as pool:
         reasons = Counter(reason for told in pool.map(differences, photos) for reason in told)
-    for reason, count in reasons.items():
-        progress.say(f"{what} of {count} images are made anew: {reason}.")
+    for reason, number in reasons.items():
+        progress.say(f"{what} of {count(number, 'images')} are made anew: {reason}.")
 
 
 def _tell_what_was_reused(done: Sequence[DescribedImage], descriptor: Descriptor, progress: Progress) -> None:
@@ -339,5 +345,5 @@ def _tell_what_was_reused(done: Sequence[DescribedImage], descriptor: Descriptor
     if keypoints:
         progress.say(
             f"Reused: keypoints of {keypoints} and {descriptor.name} descriptors of {descriptors} "
-            f"of {len(done)} images."
+            f"of {count(len(done), 'images')}."
         )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sfm.errors import InputError
 from sfm.export import ExportContext
 from sfm.features.keypoints import Keypoints
-from sfm.files import read_tensors
+from sfm.files import read_metadata, read_tensors
 from sfm.images.photo_set import Photo, PhotoSet, every_nth, read_photo_set
 from sfm.localization.index import INDEX_NAME
 from sfm.mapping.colmap_io import read_map
@@ -129,7 +129,31 @@ class FinishedRun:
 
         `descriptor` chooses where the run's folder holds several, as in `context`.
         """
-        return _Lazy(self._artifacts(self._descriptor(descriptor)), _load_descriptors)
+        return _Lazy(self._artifacts(self.descriptor_name(descriptor)), _load_descriptors)
+
+    def descriptor_name(self, wanted: str | None = None) -> str | None:
+        """Return whose rows are taken: those `wanted`, those the run recorded, or the only ones; None for none.
+
+        Raises `InputError` if there are several to choose from, or none of the one wanted.
+        """
+        folder = self.root / "features" if self.root else None
+        if folder is None or not folder.is_dir():
+            return wanted
+        there = sorted(f.name for f in folder.iterdir() if f.is_dir() and f.name != "keypoints")
+        recorded = self.record.get("descriptor")
+        chosen = wanted or (recorded if recorded in there else None)
+        if chosen is None and len(there) > 1:
+            raise InputError(
+                f"{folder} holds several descriptors: choose with --descriptor {' or '.join(there)}."
+            )
+        if wanted and wanted not in there:
+            raise InputError(f"{folder} has no descriptor {wanted}: it has {', '.join(there) or 'none'}.")
+        return chosen or (there[0] if there else None)
+
+    def recipe_of(self, kind: str, image: str) -> str | None:
+        """Return what made the features/`kind` of an image, as JSON; None if they are missing or do not say."""
+        metadata = read_metadata(self.root / "features" / kind / f"{image}{_SUFFIX}") if self.root else None
+        return (metadata or {}).get("options")
 
     @property
     def timestamps_s(self) -> dict[str, float]:
@@ -149,7 +173,7 @@ class FinishedRun:
         """
         photos = self.photo_set
         database = self.root / "database.db" if self.root else None
-        rows = self._artifacts(self._descriptor(descriptor))
+        rows = self._artifacts(self.descriptor_name(descriptor))
         keypoints = {name: file for name, file in self._artifacts("keypoints").items() if name in rows}
         return ExportContext(
             image_names=self.image_names,
@@ -162,21 +186,6 @@ class FinishedRun:
             frame=self.frame,
             progress=progress,
         )
-
-    def _descriptor(self, wanted: str | None) -> str | None:
-        folder = self.root / "features" if self.root else None
-        if folder is None or not folder.is_dir():
-            return wanted
-        there = sorted(f.name for f in folder.iterdir() if f.is_dir() and f.name != "keypoints")
-        recorded = self.record.get("descriptor")
-        chosen = wanted or (recorded if recorded in there else None)
-        if chosen is None and len(there) > 1:
-            raise InputError(
-                f"{folder} holds several descriptors: choose with --descriptor {' or '.join(there)}."
-            )
-        if wanted and wanted not in there:
-            raise InputError(f"{folder} has no descriptor {wanted}: it has {', '.join(there) or 'none'}.")
-        return chosen or (there[0] if there else None)
 
     def _artifacts(self, kind: str | None) -> dict[str, Path]:
         """Return the files of features/`kind` by image name."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.errors import InputError
-from sfm.features.choice import DESCRIPTORS, DescriptionOptions, make_descriptor
+from sfm.features.choice import DescriptionOptions, make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions
 from sfm.files import read_metadata
@@ -28,6 +28,7 @@ from sfm.mapping.sparse_map import SparseMap
 from sfm.matching.options import MatchingOptions
 from sfm.options import as_recorded, from_mapping
 from sfm.pipelines.finished_run import FinishedRun
+from sfm.pipelines.map_and_features import refuse_other_keypoints
 from sfm.progress import SILENT, Progress
 
 # A map made on one machine is used on others: descriptors of half and of full precision find each other.
@@ -45,26 +46,30 @@ def write_index(
     photos: Sequence[Photo],
 ) -> LocalizationIndex:
     """Write what localisation needs of a map; parameters are what the map was made with and of."""
-    recipe = {
-        "descriptor": {
-            "name": descriptor.name,
-            "identity": descriptor.identity,
-            "weights": None if description.weights is None else str(description.weights.resolve()),
-        },
-        "detection": as_recorded(detection),
-        # A photograph in another light is as a pair that hardly overlaps.
-        "ratio": matching.loosest_ratio,
-        "camera_keys": _camera_keys(sparse_map, photos),
-    }
+    recipe = _recipe(sparse_map, descriptor.identity, description.weights, detection, matching, photos)
     index = build_index(sparse_map, descriptors, recipe)
     index.save(path)
     return index
 
 
-def open_index(run: FinishedRun, progress: Progress = SILENT) -> LocalizationIndex:
+def open_index(
+    run: FinishedRun, descriptor: str | None = None, progress: Progress = SILENT
+) -> LocalizationIndex:
     """Read the index of a map; made from the map's features where there is none, or one of an earlier map.
 
-    Raises `InputError` if there is neither an index nor features to make one of.
+    Parameters
+    ----------
+    run
+        The map, with its index or its features.
+    descriptor
+        Whose features to take, where several lie there and the run's record does not say which.
+    progress
+        Hears of it.
+
+    Raises
+    ------
+    InputError
+        If there is neither an index nor features to make one of, or it is not known what made them.
     """
     path = index_path(run)
     topology = topology_digest(run.sparse_map)
@@ -77,18 +82,31 @@ def open_index(run: FinishedRun, progress: Progress = SILENT) -> LocalizationInd
             reason = f"{path} belongs to another map. "
         except InputError as error:
             reason = f"{error} "
-    descriptors = _descriptors_of(run, reason)
+    name = run.descriptor_name(run.record.get("descriptor") or descriptor)
+    descriptors = run.descriptors(name)
+    if name is None or not descriptors:
+        raise InputError(
+            f"{reason}{run.root or run.model} has no descriptors to localise with (neither {INDEX_NAME} nor "
+            "features/): give the output folder of `sfm reconstruct`, or run it again."
+        )
+    refuse_other_keypoints(run)
     progress.say(f"Gathering the descriptors of the map into {path}.")
-    record = run.record.get("options", {})
-    description = _description(run, record)
-    detection = from_mapping(DetectionOptions, record.get("detection", {}))
-    descriptor = make_descriptor(description, detection.max_size)
-    _refuse_other(run, descriptor)
-    matching = from_mapping(MatchingOptions, record.get("matching", {}))
-    photos = run.photo_set.photos if run.photo_set else ()
-    return write_index(
-        path, run.sparse_map, descriptors, descriptor, description, detection, matching, photos
+    options = run.record.get("options", {})
+    weights = options.get("description", {}).get("weights")
+    index = build_index(
+        run.sparse_map,
+        descriptors,
+        _recipe(
+            run.sparse_map,
+            _made_by(run, name),
+            Path(weights) if weights else None,
+            from_mapping(DetectionOptions, _made_by(run, "keypoints")),
+            from_mapping(MatchingOptions, options.get("matching", {})),
+            run.photo_set.photos if run.photo_set else (),
+        ),
     )
+    index.save(path)
+    return index
 
 
 def query_descriptor(
@@ -156,32 +174,37 @@ def is_current(path: Path, sparse_map: SparseMap, descriptor: Descriptor) -> boo
     return bool(same_map and recipe["descriptor"]["identity"] == descriptor.identity)
 
 
-def _descriptors_of(run: FinishedRun, reason: str) -> Mapping[str, NDArray[np.float32]]:
-    descriptors = run.descriptors()
-    if not descriptors:
+def _recipe(
+    sparse_map: SparseMap,
+    identity: Mapping[str, Any],
+    weights: Path | None,
+    detection: DetectionOptions,
+    matching: MatchingOptions,
+    photos: Sequence[Photo],
+) -> dict[str, Any]:
+    return {
+        "descriptor": {
+            "name": identity["descriptor"],
+            "identity": identity,
+            "weights": None if weights is None else str(weights.resolve()),
+        },
+        "detection": as_recorded(detection),
+        # A photograph in another light is as a pair that hardly overlaps.
+        "ratio": matching.loosest_ratio,
+        "camera_keys": _camera_keys(sparse_map, photos),
+    }
+
+
+def _made_by(run: FinishedRun, kind: str) -> dict[str, Any]:
+    """Return what the map's features say they were made by; `InputError` if they do not, or contradict each other."""
+    told = {run.recipe_of(kind, name) for name in run.sparse_map.poses}
+    if len(told) != 1 or None in told:
         raise InputError(
-            f"{reason}{run.root or run.model} has no descriptors to localise with (neither {INDEX_NAME} nor "
-            "features/): give the output folder of `sfm reconstruct`, or run it again."
+            f"The files in {run.root}/features/{kind} are missing, damaged or made in different ways: run "
+            "`sfm reconstruct` again with the map's photographs and output folder, which makes them anew."
         )
-    return descriptors
-
-
-def _description(run: FinishedRun, record: Mapping[str, Any]) -> DescriptionOptions:
-    options = dict(record.get("description", {}))
-    options["descriptor"] = run.record.get("descriptor", options.get("descriptor", "sift"))
-    if options["descriptor"] not in DESCRIPTORS:
-        raise InputError(f"The map was made with the descriptor {options['descriptor']}, which is not known.")
-    return from_mapping(DescriptionOptions, options)
-
-
-def _refuse_other(run: FinishedRun, descriptor: Descriptor) -> None:
-    """Raise `InputError` if the features that are there were made by something else than `descriptor`."""
-    name = next(iter(run.sparse_map.poses), None)
-    if run.root is None or name is None:
-        return
-    metadata = read_metadata(run.root / "features" / descriptor.name / f"{name}.safetensors") or {}
-    if "options" in metadata:
-        _compare(json.loads(metadata["options"]), descriptor)
+    made_by: dict[str, Any] = json.loads(told.pop() or "")
+    return made_by
 
 
 def _compare(made_by: Mapping[str, Any], descriptor: Descriptor) -> None:

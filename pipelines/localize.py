@@ -168,8 +168,9 @@ def _localize_one(
     try:
         result = replace(localizer.localize(photo, camera), name=name)
     except InputError as error:
-        progress.warn(f"{name} is left out: {error}")
-        return Localization(name, None, str(error).rstrip("."))
+        reason = str(error).rstrip(".")
+        progress.warn(f"{name} is left out: {reason}.")
+        return Localization(name, None, reason)
     return result
 
 

@@ -14,6 +14,7 @@ from sfm.errors import InputError
 from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
+from sfm.images.decode import load_gray
 from sfm.images.exif import Exif
 from sfm.images.gray import GrayImage
 from sfm.images.photo_set import Photo
@@ -160,7 +161,7 @@ class Localizer:
         check(self.options)
         self.run = FinishedRun.open(Path(map))
         self.sparse_map = self.run.sparse_map
-        self.index = open_index(self.run, progress)
+        self.index = open_index(self.run, descriptor, progress)
         self._descriptor, self._detection = query_descriptor(self.index, descriptor, weights, device)
 
     def localize(self, image: Path | str | Photo | Bytes, camera: Camera | None = None) -> Localization:
@@ -180,7 +181,8 @@ class Localizer:
         Raises
         ------
         InputError
-            If the file cannot be read as an image, or the intrinsics are for another size.
+            If the file cannot be read as an image (of a `Photo` only the reason is told, as `load_gray` does), or the
+            intrinsics are for another size.
         """
         watch = Stopwatch()
         with watch("read"):
@@ -223,8 +225,11 @@ class Localizer:
         if isinstance(image, np.ndarray):
             return "the image", Exif(), GrayImage.of(_gray(image))
         instead = "give an image, or use `sfm localize` on the folder"
-        photo = image if isinstance(image, Photo) else read_photo(Path(image), instead)
-        return photo.name, photo.exif, read_gray(photo, self._detection.max_size)
+        max_size = self._detection.max_size
+        if isinstance(image, Photo):
+            return image.name, image.exif, load_gray(image, max_size)
+        photo = read_photo(Path(image), instead)
+        return photo.name, photo.exif, read_gray(photo, max_size)
 
 
 def _gray(pixels: Bytes) -> Bytes:

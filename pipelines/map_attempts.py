@@ -15,6 +15,7 @@ from sfm.mapping.mapper import Mapper, are_enough
 from sfm.mapping.sparse_map import SparseMap
 from sfm.mapping.strategy import Strategy
 from sfm.progress import Progress
+from sfm.words import count
 
 # A share of matches in pairs that contradict a map from which they can bend it, even by a robust loss.
 _BENDS = 0.03
@@ -115,7 +116,9 @@ class Attempts:
         contradicting = first.check.contradicting
         if first.check.contradicting_share <= _BENDS:
             return first
-        self.progress.say(f"Mapping again without {len(contradicting)} pairs that contradict the map.")
+        self.progress.say(
+            f"Mapping again without {count(len(contradicting), 'pairs')} contradicting the map."
+        )
         reduced = self.mapper.scratch / "reduced.db"
         self.database.copy_without(contradicting, reduced)
         again = self._try(first.strategy.told("without contradicting pairs"), reduced, "again")
@@ -137,8 +140,8 @@ class Attempts:
         outcome = Outcome(strategy, models, largest, self.check(largest))
         self.told.append(outcome.as_json())
         self.progress.say(
-            f"Mapped {strategy.words}: {len(largest.images)} of {self.mapper.images} images, "
-            f"{len(largest.xyz)} points."
+            f"Mapped {strategy.words}: {len(largest.images)} of {count(self.mapper.images, 'images')}, "
+            f"{count(len(largest.xyz), 'points')}."
         )
         for problem in outcome.check.problems:
             self.progress.say(f"Self-check: {problem}.")

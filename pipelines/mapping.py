@@ -31,6 +31,7 @@ from sfm.pipelines.map_attempts import Attempts
 from sfm.pipelines.matching import PairSet
 from sfm.progress import SILENT, Progress
 from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view_graph
+from sfm.words import count
 from sfm.workspace import Recipe, Workspace, changes
 
 MAPPING_VERSION = 7
@@ -76,6 +77,7 @@ def build_map(
     options: MappingOptions,
     progress: Progress = SILENT,
     watch: Watch | None = None,
+    hindrances: Sequence[str] = (),
 ) -> MappingResult:
     """Map the verified pairs in the workspace's database.
 
@@ -97,6 +99,8 @@ def build_map(
         Hears of it.
     watch
         Is given the map now and then while it grows.
+    hindrances
+        Options, as on the command line, that may be why there is no map: told where there is none.
 
     Raises
     ------
@@ -109,8 +113,8 @@ def build_map(
         return reused
     if not pair_set.accepted:
         raise WorkError(
-            f"No map: none of {len(pair_set.pairs)} pairs of images shows the same thing twice beyond chance. "
-            "Take photographs with more overlap."
+            f"No map: none of {count(len(pair_set.pairs), 'pairs')} of images shows the same thing twice beyond "
+            "chance. " + _advice(hindrances, "take photographs with more overlap")
         )
     names = [photo.name for photo in photos]
     graph = build_view_graph(names, pair_set.pairs)
@@ -141,8 +145,11 @@ def build_map(
         if best is not None and options.second_map:
             best = attempts.without_contradictions(best)
     if best is None:
+        # Nothing to go on from: another try with these options would end here too.
+        shutil.rmtree(workspace.mapping, ignore_errors=True)
         raise WorkError(
-            "No map: no pair of images has enough parallax to start from. Move sideways between photographs."
+            "No map: no pair of images has enough parallax to start from. "
+            + _advice(hindrances, "move sideways between photographs")
         )
     # Reading a model out of COLMAP takes a while: the largest has been read already.
     maps = [best.largest, *(from_reconstruction(model) for model in best.models[1:])]
@@ -159,6 +166,12 @@ def build_map(
     write_models(best.models, workspace.sparse, {_RECORD: json_text(record)})
     shutil.rmtree(workspace.mapping, ignore_errors=True)
     return _result(maps, record, reused=False)
+
+
+def _advice(hindrances: Sequence[str], otherwise: str) -> str:
+    first = [f"try without {' and '.join(hindrances)}"] if hindrances else []
+    advice = ", or ".join([*first, otherwise])
+    return f"{advice[0].upper()}{advice[1:]}."
 
 
 def _reused(recipe: Recipe, workspace: Workspace, progress: Progress) -> MappingResult | None:
@@ -181,8 +194,9 @@ def _reused(recipe: Recipe, workspace: Workspace, progress: Progress) -> Mapping
 
 def _reading_told(reading: Reading, first: Strategy) -> str:
     return (
-        f"View graph: {reading.pairs} verified pairs of {reading.images} images, {reading.neighbour_share:.0%} of the "
-        f"matches between neighbours, {reading.forward_share:.0%} of the moves ahead or back. Mapping {first.words}."
+        f"View graph: {count(reading.pairs, 'verified pairs')} of {count(reading.images, 'images')}, "
+        f"{reading.neighbour_share:.0%} of the matches between neighbours, {reading.forward_share:.0%} of the moves "
+        f"ahead or back. Mapping {first.words}."
     )
 
 

@@ -24,6 +24,7 @@ from sfm.options import as_recorded
 from sfm.pipelines.features import FeatureSet
 from sfm.progress import SILENT, Progress
 from sfm.threads import map_in_order, one_thread_each, usable_cores
+from sfm.words import count
 from sfm.workspace import Workspace, changes, digest_of
 
 PAIRS_VERSION = 5
@@ -111,7 +112,7 @@ def match_pairs(
         database.keep_only(digests)
         missing = [pair for pair in pairs if held.get(pair) != digests[pair]]
         if len(missing) < len(pairs):
-            progress.say(f"Reused: {len(pairs) - len(missing)} of {len(pairs)} verified pairs.")
+            progress.say(f"Reused: {len(pairs) - len(missing)} of {count(len(pairs), 'verified pairs')}.")
         if missing:
             matcher = _PairMatcher(
                 workspace, descriptor, matching, verifier, cameras, camera_of, _half_pays(len(missing))

@@ -24,15 +24,18 @@ from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.mapping.incremental import Watch
 from sfm.mapping.sparse_map import SparseMap
+from sfm.matching.pairs import listed_pairs
 from sfm.pipelines.features import FeatureSet, extract_features
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
 from sfm.pipelines.localization_index import index_path, is_current, write_index
+from sfm.pipelines.map_and_features import warn_of_replaced_map
 from sfm.pipelines.mapping import MappingResult, build_map
 from sfm.pipelines.matching import PairSet, match_pairs
 from sfm.pipelines.pairs import pairs_to_match
 from sfm.pipelines.run_record import RunRecord, read_record
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
+from sfm.words import count
 from sfm.workspace import Workspace
 
 _PRODUCTS = ("points.ply", "cameras.ply", "trajectory.tum")
@@ -135,7 +138,11 @@ def reconstruct(
     descriptor = make_descriptor(options.description, options.detection.max_size)
     record = RunRecord(images, options)
     photographs = read_photographs(images, options, record, progress)
-    return map_photographs(photographs, Workspace(out), options, descriptor, record, progress, watch)
+    workspace = Workspace(out)
+    warn_of_replaced_map(
+        photographs.photo_set.photos, workspace, DogDetector(options.detection), progress, mapping=True
+    )
+    return map_photographs(photographs, workspace, options, descriptor, record, progress, watch)
 
 
 def read_photographs(
@@ -143,13 +150,15 @@ def read_photographs(
 ) -> Photographs:
     """Read the photographs and tell which cameras took them.
 
-    Raises `InputError` if there are fewer than two, or the intrinsics that `options` give do not fit.
+    Raises `InputError` if there are fewer than two, or the intrinsics or the list of pairs in `options` do not fit.
     """
     with record.stage("photographs") as counts:
         photo_set = choose_photographs(read_photo_set(images, progress), options.photos, progress)
         cameras = assign_cameras(photo_set, options.cameras, _given_intrinsics(options.cameras))
         counts.update(images=len(photo_set.photos), cameras=len(cameras.cameras))
-        progress.say(f"{len(photo_set.photos)} photographs, {cameras.summary}")
+        progress.say(f"{count(len(photo_set.photos), 'photographs')}, {cameras.summary}")
+        if options.pairs.pair_list is not None:
+            listed_pairs(options.pairs.pair_list, photo_set.names)
     if len(photo_set.photos) < 2:
         raise InputError(_too_few(images, options.photos.every))
     return Photographs(photo_set, cameras)
@@ -247,6 +256,7 @@ def _run_stages(
             options.mapping,
             progress,
             watch,
+            options.hindrances(),
         )
         counts.update(reused=mapping.reused, models=len(mapping.models))
     return features, pair_set, mapping

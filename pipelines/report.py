@@ -18,6 +18,7 @@ from sfm.mapping.database import VerifiedPair
 from sfm.mapping.stored_matches import StoredMatches
 from sfm.options import flag_of
 from sfm.pipelines.finished_run import FinishedRun
+from sfm.pipelines.map_and_features import refuse_other_keypoints
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
 from sfm.report.content import GalleryPair, ReportContent
@@ -57,7 +58,7 @@ def report(
     Raises
     ------
     InputError
-        If there is no map.
+        If there is no map, or features or database beside it are of another.
     """
     run = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
     path = Path(out) if out is not None else (run.root or run.model) / "report.html"
@@ -88,7 +89,11 @@ def current_report(
 
 
 def gather(run: FinishedRun, progress: Progress = SILENT) -> ReportContent:
-    """Collect what the report shows; what is missing beside the map is left out of it."""
+    """Collect what the report shows; what is missing beside the map is left out of it.
+
+    Raises `InputError` if what is beside the map belongs to another.
+    """
+    refuse_other_keypoints(run)
     record = run.record
     pairs = [VerifiedPair(**pair) for pair in record.get("pairs", ())]
     left_out = {**record.get("left_out", {}), **record.get("skipped", {})}

@@ -14,7 +14,7 @@ from sfm.images.options import PhotoOptions
 from sfm.mapping.options import MappingOptions
 from sfm.matching.options import MatchingOptions
 from sfm.matching.pairs import PairOptions
-from sfm.options import check, from_mapping
+from sfm.options import check, flag_of, from_mapping
 from sfm.pipelines.quality import with_preset
 
 
@@ -52,6 +52,24 @@ class ReconstructOptions:
         for stage in dataclasses.fields(self):
             check(getattr(self, stage.name))
 
+    def hindrances(self) -> list[str]:
+        """Return, as on the command line, options so far off their defaults that pairs may be missed for them."""
+        found = [] if self.pairs.pair_list is None else [f"--pair-list {self.pairs.pair_list}"]
+        defaults = ReconstructOptions()
+        for stage, name, more_is_kinder in _DECIDE_ON_PAIRS:
+            value, default = (getattr(getattr(options, stage), name) for options in (self, defaults))
+            if (value < default / 2) if more_is_kinder else (value > default * 2):
+                found.append(f"{flag_of(name)} {value}")
+        return found
+
+
+_DECIDE_ON_PAIRS = (
+    ("detection", "max_keypoints", True),
+    ("detection", "max_size", True),
+    ("detection", "contrast_threshold", False),
+    ("verification", "max_error_px", True),
+    ("verification", "min_inliers", False),
+)
 
 STAGE_OPTIONS = tuple(
     type(getattr(ReconstructOptions(), f.name)) for f in dataclasses.fields(ReconstructOptions)

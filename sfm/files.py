@@ -18,7 +18,15 @@ from sfm.json_values import json_text
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
+_UNWRITABLE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,  # where no folder can be made, as in /proc
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+)
 
 
 @contextmanager
@@ -89,6 +97,16 @@ def restore_folders(root: Path) -> None:
             old.rename(folder)
 
 
+def read_text(path: Path, what: str) -> str:
+    """Read a UTF-8 text file that somebody gave; `InputError` names it as `what` if it is missing or no text."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"Cannot read {what} {path}: it is not a text file.") from error
+    except OSError as error:
+        raise InputError(f"Cannot read {what} {path}: {error.strerror}.") from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with atomic_path(path) as temporary:
@@ -100,12 +118,17 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json_text(value) + "\n")
 
 
+def refuse_suffix(path: Path, *known: str) -> None:
+    """Raise `InputError` if the name of a picture to be written ends in none of the `known` suffixes."""
+    if path.suffix.lower() not in known:
+        raise InputError(f"{path}: pictures are written as {', '.join(known[:-1])} or {known[-1]}.")
+
+
 def write_image(path: Path, rgb: Array) -> None:
     """Write (H, W, 3) uint8 RGB pixels as JPEG or PNG, by the suffix; whole or not at all."""
     from PIL import Image
 
-    if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
-        raise InputError(f"{path}: pictures are written as .jpg or .png.")
+    refuse_suffix(path, ".jpg", ".jpeg", ".png")
     with atomic_path(path) as temporary:
         Image.fromarray(rgb).save(temporary, quality=90)
 
@@ -118,12 +141,16 @@ def write_tensors(
     from safetensors.numpy import save_file
 
     with atomic_path(path) as temporary:
+        # safetensors makes its file readable for its owner alone, whatever the umask.
+        temporary.touch()
+        mode = temporary.stat().st_mode
         try:
             save_file(
                 {name: np.ascontiguousarray(array) for name, array in tensors.items()},
                 temporary,
                 dict(metadata or {}),
             )
+            temporary.chmod(mode)
         except SafetensorError as error:
             # safetensors wraps the system's error and keeps only its text.
             if "os error 28" in str(error) or "No space left" in str(error):

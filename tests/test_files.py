@@ -14,6 +14,7 @@ from sfm.files import (
     read_leading_rows,
     read_metadata,
     read_tensors,
+    read_text,
     replaced_folder,
     restore_folders,
     write_json,
@@ -109,6 +110,19 @@ def test_text_is_utf8(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"name": "día 日本"}
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"\xff\xd8\xff\xe0", "it is not a text file"), (None, "No such file or directory")],
+)
+def test_a_text_that_cannot_be_read_is_told_without_the_systems_numbers(tmp_path, content, reason):
+    path = tmp_path / "a.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_text(path, "the poses")
+    assert str(error.value) == f"Cannot read the poses {path}: {reason}."
+
+
 def test_numbers_that_json_has_not_become_null(tmp_path):
     write_json(tmp_path / "a.json", {"rms": float("nan"), "folder": tmp_path})
     assert json.loads((tmp_path / "a.json").read_text()) == {"rms": None, "folder": str(tmp_path)}
@@ -126,7 +140,7 @@ def test_a_full_disk_is_work_that_failed(tmp_path, number):
     assert str(caught.value).endswith("finished work is kept.")
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM, errno.ENAMETOOLONG])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENAMETOOLONG])
 def test_no_permission_is_bad_input(tmp_path, number):
     with pytest.raises(InputError, match="Choose another output folder"):
         refused(tmp_path / "a", number)
@@ -156,6 +170,17 @@ def test_tensors_and_metadata_come_back(tmp_path):
     for name, array in tensors.items():
         np.testing.assert_array_equal(found[name], array)
         assert found[name].dtype == array.dtype
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_tensors_have_the_mode_of_any_other_file(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        write_tensors(tmp_path / "t.safetensors", {"a": np.zeros(2)})
+        write_text(tmp_path / "t.txt", "a")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "t.safetensors").stat().st_mode == (tmp_path / "t.txt").stat().st_mode
 
 
 def test_leading_rows(tmp_path):

@@ -139,7 +139,8 @@ def align_to_gps(
     fit = Alignment(free.enu_from_map, free.residuals_m, free.inliers, free.degeneracy)
     chosen, how, frame = _settle_gps(fit, centers, enu, gravity)
     how = how or f"the GPS positions ({'with' if free.altitude_used else 'without'} their altitudes)"
-    frame = replace(frame, aligned_to=aligned_to, unit="m", origin=origin, z_up=True)
+    altitude = origin[2] if np.isfinite(positions[:, 2]).any() else float("nan")
+    frame = replace(frame, aligned_to=aligned_to, unit="m", origin=(*origin[:2], altitude), z_up=True)
     return _result(frame, chosen, names, how)
 
 

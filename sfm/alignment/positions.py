@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sfm.errors import InputError
+from sfm.files import read_text
 
 _NAMES = ("name", "image", "filename", "file")
 _METRES = (("x", "y", "z"), ("easting", "northing", "up"), ("easting", "northing", "height"))
@@ -42,11 +43,7 @@ def read_positions(path: Path) -> Positions:
     InputError
         If the file cannot be read, lacks the columns, names an image twice or holds no number where one should be.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"Cannot read the positions {path}: {error}.") from error
-    lines = list(csv.reader(text.splitlines()))
+    lines = list(csv.reader(read_text(path, "the positions").splitlines()))
     if not lines:
         raise InputError(f"{path} is empty: {_EXPECTED}.")
     header = [word.strip().lower() for word in lines[0]]

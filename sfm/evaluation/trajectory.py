@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sfm.errors import InputError
+from sfm.files import read_text
 from sfm.geometry.pose import Pose
 from sfm.mapping.colmap_io import read_poses
 
@@ -99,10 +100,7 @@ def read_tum(
 
 
 def _parse_tum(path: Path) -> tuple[list[list[float]], list[str | None]]:
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"Cannot read {path} as a TUM trajectory: {error}.") from error
+    lines = read_text(path, "the TUM trajectory").split("\n")
     rows: list[list[float]] = []
     names: list[str | None] = []
     name: str | None = None

@@ -69,6 +69,6 @@ def _camera(name: str, place: Place, time_s: float | None) -> dict[str, Any]:
 
 
 def _position(place: Place) -> list[float]:
-    """Return longitude, latitude and altitude, in the order of RFC 7946."""
-    degrees = (round(place.longitude_deg, _DEGREE_DIGITS), round(place.latitude_deg, _DEGREE_DIGITS))
-    return [*degrees, round(place.altitude_m, _METRE_DIGITS)]
+    """Return longitude, latitude and, if it is known, altitude, in the order of RFC 7946."""
+    degrees = [round(place.longitude_deg, _DEGREE_DIGITS), round(place.latitude_deg, _DEGREE_DIGITS)]
+    return degrees if place.altitude_m is None else [*degrees, round(place.altitude_m, _METRE_DIGITS)]

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfm.errors import InputError
-from sfm.options import check, option
+from sfm.options import check, flag_of, option
 
 if TYPE_CHECKING:
     from sfm.features.descriptor import Descriptor
 
 DESCRIPTORS = ("sift", "sosnet", "triplet", "hardnet", "l2net", "tfeat")
+_OF_NETWORKS = ("weights", "patch_scale", "pooling")
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,10 @@ def make_descriptor(options: DescriptionOptions, max_size: int) -> Descriptor:
     """
     check(options)
     if options.descriptor == "sift":
-        if options.weights is not None:
-            raise InputError(
-                "--weights needs a network: choose another --descriptor, or leave --weights out."
-            )
-        if options.pooling:
-            raise InputError(
-                "--pooling needs a network: choose another --descriptor, or leave --pooling out."
-            )
+        for name in _OF_NETWORKS:
+            if getattr(options, name) not in (None, False):
+                flag = flag_of(name)
+                raise InputError(f"{flag} needs a network: choose another --descriptor, or leave {flag} out.")
         if options.device == "cuda":
             raise InputError("--device cuda: RootSIFT runs on the CPU. Leave --device out.")
         from sfm.features.rootsift import RootSift

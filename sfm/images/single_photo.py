@@ -10,17 +10,22 @@ from sfm.geometry.camera import Camera
 from sfm.images.cameras import CameraOptions, assign_cameras
 from sfm.images.decode import load_gray
 from sfm.images.gray import GrayImage
-from sfm.images.photo_set import Photo, PhotoSet, read_photo_set
+from sfm.images.photo_set import IMAGE_SUFFIXES, Photo, PhotoSet, read_photo_set
 
 
 def read_photo(path: Path, instead: str) -> Photo:
     """Read the header of one photograph.
 
-    Raises `InputError` if it cannot be read, or is a folder; then with `instead`, what to give or do instead.
+    Raises `InputError` if it cannot be read, or is a folder or a list; then with `instead`, what to give or do instead.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder: {instead}.")
-    return read_photo_set(path).photos[0]
+    if not path.exists():
+        raise InputError(f"{path} does not exist: give an image.")
+    photo = read_photo_set(path).photos[0]
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise InputError(f"{path} is a list of images: {instead}.")
+    return photo
 
 
 def read_gray(photo: Photo, max_size: int) -> GrayImage:

@@ -101,6 +101,8 @@ def train(
         Scenes to validate on; none of their points are trained on.
     init
         Weights to start from, of the same network; None for new ones.
+    progress
+        Hears of the work, and of batches that are smaller than asked for because there are not so many points.
 
     Raises
     ------
@@ -112,6 +114,11 @@ def train(
     check(options)
     keep_freed_memory()
     run = _Run(patches, folder, options, validation_scenes, init)
+    if run.sampler.batch_size < options.batch_size:
+        progress.warn(
+            f"There are only {run.sampler.batch_size} points to train on: batches are of so many, not of "
+            f"{options.batch_size} (--batch-size)."
+        )
     resumed = run.resume()
     if resumed:
         progress.say(f"Going on after step {run.step} of {folder}.")
@@ -143,17 +150,18 @@ class _Run:
         given = options.second_order_weight
         self.second_order_weight = RECIPES[options.loss].second_order_weight if given is None else given
         self.folder = folder
+        self.sampler = BatchSampler(
+            patches, points, options.batch_size, options.seed, options.scenes_per_batch
+        )
         self.identity = {
             **as_recorded(options),
+            "batch_size": self.sampler.batch_size,
             "patch_set": {
                 key: patches.manifest[key] for key in ("points", "patches", "patch_scale", "foveation")
             },
             "validation_scenes": list(validation_scenes),
             "init": init.sha256 if init else None,
         }
-        self.sampler = BatchSampler(
-            patches, points, options.batch_size, options.seed, options.scenes_per_batch
-        )
         self.validation = (
             BatchSampler(patches, held_out, _VALIDATION_POINTS, _VALIDATION_SEED) if len(held_out) else None
         )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.errors import InputError
-from sfm.files import writing
+from sfm.files import read_text, writing
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
 from sfm.mapping.colmap import pycolmap
@@ -24,6 +24,7 @@ from sfm.mapping.model_files import check_binary_model, read_observations, read_
 from sfm.mapping.sparse_map import MapImage, SparseMap
 
 HALF_PIXEL = 0.5
+_CAMERA_LINE = "CAMERA_ID MODEL WIDTH HEIGHT PARAMS..."
 
 
 def xy_to_colmap(xy: NDArray[Any]) -> NDArray[np.float64]:
@@ -142,10 +143,7 @@ def read_cameras_txt(path: Path) -> dict[int, Camera]:
 
     Raises `InputError` naming the line that cannot be read.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"Cannot read the intrinsics file {path}: {_first_line(error)}.") from error
+    lines = read_text(path, "the intrinsics file").splitlines()
     cameras: dict[int, Camera] = {}
     for number, line in enumerate(lines, start=1):
         words = line.split("#")[0].split()
@@ -156,13 +154,11 @@ def read_cameras_txt(path: Path) -> dict[int, Camera]:
             params = tuple(float(word) for word in words[4:])
             camera = Camera(model, width, height, params, focal_is_known=True, fixed=True)
         except (ValueError, IndexError, InputError) as error:
-            raise InputError(
-                f"{path}, line {number}: expected `CAMERA_ID MODEL WIDTH HEIGHT PARAMS...` "
-                f"({_first_line(error)})"
-            ) from error
+            why = f" ({_first_line(error)})" if isinstance(error, InputError) else ""
+            raise InputError(f"{path}, line {number}: expected `{_CAMERA_LINE}`{why}.") from error
         cameras[camera_id] = camera.shifted(-HALF_PIXEL)
     if not cameras:
-        raise InputError(f"{path} holds no camera: each line is `CAMERA_ID MODEL WIDTH HEIGHT PARAMS...`.")
+        raise InputError(f"{path} holds no camera: each line is `{_CAMERA_LINE}`.")
     return cameras
 
 

@@ -6,6 +6,7 @@ Kept in a file within the model's folder, so that it goes when the map is made a
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,8 +33,8 @@ class MapFrame:
     unit
         "m", or "" where the scale is the map's own.
     origin
-        Latitude and longitude in degrees and altitude in metres of the point (0, 0, 0), whose axes point east,
-        north and up; None for a frame of other axes.
+        Latitude and longitude in degrees and altitude in metres (NaN if no position had one) of the point (0, 0, 0),
+        whose axes point east, north and up; None for a frame of other axes.
     z_up
         Whether the z axis points up.
     orientation_known
@@ -58,7 +59,7 @@ class Place:
     Attributes
     ----------
     latitude_deg, longitude_deg, altitude_m
-        WGS84; the altitude in whatever the positions of the alignment counted it from.
+        WGS84; the altitude in whatever the positions of the alignment counted it from, None where they had none.
     heading_deg
         Direction of the line of sight, clockwise from true north, 0 to 360; None where it is not known, or the camera
         looks up or down.
@@ -68,7 +69,7 @@ class Place:
 
     latitude_deg: float
     longitude_deg: float
-    altitude_m: float
+    altitude_m: float | None
     heading_deg: float | None
     pitch_deg: float | None
 
@@ -77,7 +78,9 @@ def place_of(frame: MapFrame, cam_from_world: Pose) -> Place | None:
     """Return where on Earth a camera of the map is; None for a map that is not aligned with the Earth."""
     if frame.origin is None:
         return None
-    latitude, longitude, altitude = enu_to_geodetic(cam_from_world.center, np.array(frame.origin))
+    altitude_known = math.isfinite(frame.origin[2])
+    # Where the altitude is not known, that of the sea is near enough for latitude and longitude.
+    latitude, longitude, altitude = enu_to_geodetic(cam_from_world.center, np.nan_to_num(frame.origin))
     east, north, up = cam_from_world.rotation[2]
     pitch = float(np.degrees(np.arctan2(up, np.hypot(east, north))))
     heading = float(np.degrees(np.arctan2(east, north)) % 360)
@@ -85,7 +88,7 @@ def place_of(frame: MapFrame, cam_from_world: Pose) -> Place | None:
     return Place(
         float(latitude),
         float(longitude),
-        float(altitude),
+        float(altitude) if altitude_known else None,
         heading if known and abs(pitch) < _STEEPEST_DEG else None,
         pitch if known else None,
     )
@@ -99,7 +102,10 @@ def read_frame(model: Path) -> MapFrame | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))["frame"]
         origin = values.pop("origin")
-        return MapFrame(**values, origin=None if origin is None else (origin[0], origin[1], origin[2]))
+        if origin is not None:
+            latitude, longitude, altitude = origin
+            origin = latitude, longitude, math.nan if altitude is None else altitude
+        return MapFrame(**values, origin=origin)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(f"{path} is damaged ({error}): align the map again.") from error
 

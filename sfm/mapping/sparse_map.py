@@ -89,7 +89,7 @@ class SparseMap:
 
     @property
     def mean_error_px(self) -> float:
-        """Reprojection error in pixels averaged over observations; 0 for a map without points."""
+        """Reprojection error in pixels averaged over observations (COLMAP: over points); 0 for a map without points."""
         if not len(self.xyz):
             return 0.0
         return float(np.average(self.error_px, weights=self.track_length))

@@ -1,4 +1,4 @@
-"""Reading the matches of a COLMAP database without opening it for writing."""
+"""Reading the matches and keypoints of a COLMAP database without opening it for writing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.errors import InputError
+from sfm.mapping.colmap_io import xy_from_colmap
 
 # COLMAP packs the two image ids of a pair, the smaller one first, into one number.
 _MAX_IMAGES = 2**31 - 1
@@ -50,12 +51,28 @@ class StoredMatches(Mapping[tuple[str, str], NDArray[np.uint32]]):
         return len(self._pair_ids)
 
     def _rows(self, query: str, *values: int) -> list[tuple[Any, ...]]:
+        return _rows(self._database, query, *values)
+
+
+def stored_keypoints(database: Path) -> dict[str, tuple[int, NDArray[np.float64]]]:
+    """Return of each image in a COLMAP database, by name, the number of its keypoints and the first one's pixel.
+
+    Pixels are (1, 2), or (0, 2) where there is no keypoint. Raises `InputError` if the file is no COLMAP database.
+    """
+    query = "SELECT name, rows, substr(data, 1, 8) FROM images JOIN keypoints USING (image_id)"
+    return {
+        name: (number, xy_from_colmap(np.frombuffer(first or b"", "<f4").reshape(-1, 2)))
+        for name, number, first in _rows(database, query)
+    }
+
+
+def _rows(database: Path, query: str, *values: int) -> list[tuple[Any, ...]]:
+    try:
+        # `mode=ro` neither makes a missing file nor waits for one who writes.
+        connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
         try:
-            # `mode=ro` neither makes a missing file nor waits for one who writes.
-            connection = sqlite3.connect(f"{self._database.resolve().as_uri()}?mode=ro", uri=True)
-            try:
-                return connection.execute(query, values).fetchall()
-            finally:
-                connection.close()
-        except sqlite3.Error as error:
-            raise InputError(f"{self._database} is not a readable COLMAP database ({error}).") from error
+            return connection.execute(query, values).fetchall()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise InputError(f"{database} is not a readable COLMAP database ({error}).") from error

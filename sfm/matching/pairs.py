@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.errors import InputError
+from sfm.files import read_text
 from sfm.options import option
 
 Pair = tuple[str, str]
@@ -19,6 +21,9 @@ Views = NDArray[np.float32]
 # Up to this many images `auto` matches every pair: 20,000 pairs, some minutes to an hour.
 _EXHAUSTIVE_LIMIT = 200
 _ROWS_AT_ONCE = 1024
+# A quoted name ends where white space follows the quote: the apostrophe of Tom's.jpg neither begins nor ends one.
+_QUOTED = re.compile(r"""(["'])\S(?:.*?\S)?\1(?!\S)""")
+_WORD = re.compile(rf"{_QUOTED.pattern}|\S+")
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,9 @@ class PairOptions:
         20, "Retrieval pairs: match each image with this many that look most like it.", minimum=1
     )
     pair_list: Path | None = option(
-        None, "Match these pairs and no others: a text file with the names of two images on each line."
+        None,
+        "Match these pairs and no others: a text file with the names of two images on each line; names with spaces "
+        "in quotes, or with a tab between the two.",
     )
 
 
@@ -85,26 +92,37 @@ def similar_pairs(names: Sequence[str], views: Views, count: int) -> list[Pair]:
 def listed_pairs(path: Path, names: Sequence[str]) -> list[Pair]:
     """Read pairs from a text file, two names a line; empty lines and lines that begin with # are passed over.
 
-    Raises `InputError` if the file cannot be read, or a line is not a pair of two of the images.
+    Names with spaces stand in quotes, "my photo.jpg" other.jpg, or the two have a tab between them. Elsewhere than
+    around a name, quotes and apostrophes are part of it.
+
+    Raises `InputError` if the file cannot be read or holds no pair, or a line is not a pair of two of the images.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--pair-list {path} cannot be read as text ({error}).") from error
+    lines = read_text(path, "the --pair-list").splitlines()
     order = {name: i for i, name in enumerate(names)}
     pairs: dict[Pair, None] = {}
     for number, line in enumerate(lines, start=1):
-        found = line.split()
-        if not found or found[0].startswith("#"):
+        if not line.strip() or line.lstrip().startswith("#"):
             continue
+        found = _names_in(line)
         if len(found) != 2 or found[0] == found[1]:
-            raise InputError(f"{path}, line {number}: not two names of images: {line.strip()[:80]}")
+            raise InputError(
+                f"{path}, line {number}: not two names of images: {line.strip()[:80]} (put names with spaces in "
+                "quotes, or a tab between the two)."
+            )
         for name in found:
             if name not in order:
                 raise InputError(f"{path}, line {number}: there is no image {name}, or it has no features.")
         first, second = sorted(found, key=order.__getitem__)
         pairs[first, second] = None
+    if not pairs:
+        raise InputError(f"{path} names no pair: write the names of two images on each line.")
     return list(pairs)
+
+
+def _names_in(line: str) -> list[str]:
+    words = line.split("\t") if "\t" in line.strip() else [word[0] for word in _WORD.finditer(line)]
+    names = [word.strip() for word in words if word.strip()]
+    return [name[1:-1] if _QUOTED.fullmatch(name) else name for name in names]
 
 
 def select_pairs(

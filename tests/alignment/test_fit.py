@@ -98,7 +98,14 @@ class TestGps:
         in_enu, sparse_map = sparse_map_at(path())
         found = align_to_gps(sparse_map, gps_of(in_enu, altitude=False), estimate_gravity(sparse_map), "gps")
         assert turned_deg(found) < 1
-        assert found.frame.origin[2] == 0
+        assert np.isnan(found.frame.origin[2]), "not a made-up zero"
+        place = place_of(found.frame, next(iter(sparse_map.transformed(found.frame_from_map).poses.values())))
+        assert place.altitude_m is None
+        some = gps_of(in_enu, altitude=False)
+        name = next(iter(some))
+        some[name] = (*some[name][:2], 40.0)
+        found = align_to_gps(sparse_map, some, estimate_gravity(sparse_map), "gps")
+        assert found.frame.origin[2] == 40
 
     def test_cameras_on_one_line_are_told_and_turned_upright(self):
         in_enu, sparse_map = sparse_map_at(path(bend=0))

@@ -34,6 +34,16 @@ def test_stage_without_terminal_is_one_line_at_its_end():
     assert line.count("\n") == 1
 
 
+def test_a_stage_of_one_is_told_in_the_singular():
+    shown = console()
+    for unit in ("images", "batches"):
+        with shown.stage("Detect", total=1, unit=unit) as step:
+            step.advance()
+    first, second = text_of(shown._err).splitlines()
+    assert first.startswith("Detect: 1 image in ")
+    assert second.startswith("Detect: 1 batch in ")
+
+
 def test_stage_on_a_terminal_draws_a_bar_with_count_unit_and_note(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "200")

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from sfm.cli import main as main_module
 from sfm.cli.console import common_options
-from sfm.cli.main import COMMANDS, Terminated, main
+from sfm.cli.main import COMMANDS, main
+from sfm.cli.stopping import Terminated
 from sfm.errors import InputError, WorkError
 
 

@@ -235,6 +235,7 @@ def test_two_processes_on_one_output(street, out):
         (("--descriptor", "sift", "--weights", "w.pth"), "--weights needs a network"),
         (("--descriptor", "sosnet", "--weights", "nowhere.pth"), "nowhere.pth"),
         (("--intrinsics", "nowhere.txt"), "nowhere.txt"),
+        (("--port", 0), "--port needs --live"),
     ],
 )
 def test_options_that_contradict_each_other(street, tmp_path, out, options, told):

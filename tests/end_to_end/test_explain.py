@@ -60,3 +60,4 @@ def test_bad_input(street, tmp_path):
     assert "choose from sift" in refused("--explain", "--descriptors", "orb")
     assert "nowhere.safetensors" in refused("--explain", "--descriptors", "sift,tfeat=nowhere.safetensors")
     assert "--explain" in refused("--descriptors", "sift")
+    assert "--points needs --explain" in refused("--points", 8)

@@ -204,6 +204,7 @@ def test_a_truncated_query_among_good_ones(a_copy, queries, tmp_path):
     (queries / "text.jpg").write_text("not a picture")
     done = succeeds("localize", a_copy, queries, "-o", tmp_path / "found", "--no-pictures")
     assert "2 of 4 photographs are in the map" in done.stderr
+    assert "Warning: cut.jpg is left out: the file is truncated, copy it again." in done.stderr, "named once"
     found = read(tmp_path / "found")
     assert "truncated" in found["cut.jpg"]["refusal"]
     assert "it is no image" in found["text.jpg"]["refusal"]

@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -56,6 +57,15 @@ class TestGeojson(ExporterContract):
         open_frame = MapFrame("gps", "m", FRAME.origin, z_up=True, orientation_known=False)
         features = self.features(self.export(make_map(), tmp_path, ExportContext(frame=open_frame)))
         assert features[-1]["properties"].keys() == {"name"}
+
+    def test_an_unknown_altitude_is_left_out(self, tmp_path):
+        frame = MapFrame("csv", "m", (55.7, 13.2, math.nan), z_up=True)
+        line, *points = self.features(self.export(make_map(), tmp_path, ExportContext(frame=frame)))
+        for coordinates in (
+            *line["geometry"]["coordinates"],
+            *(p["geometry"]["coordinates"] for p in points),
+        ):
+            assert coordinates == [pytest.approx(13.2, abs=1e-3), pytest.approx(55.7, abs=1e-3)]
 
     @pytest.mark.parametrize("frame", [None, MapFrame("gravity", z_up=True)])
     def test_a_map_that_is_nowhere_on_earth(self, tmp_path, frame):

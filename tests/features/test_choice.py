@@ -38,6 +38,8 @@ def test_networks_with_weights_of_a_file(tmp_path, name):
     ("options", "told"),
     [
         ({"descriptor": "sift", "weights": Path("w.pth")}, "--weights needs a network"),
+        ({"descriptor": "sift", "pooling": True}, "--pooling needs a network"),
+        ({"descriptor": "sift", "patch_scale": 20.0}, "--patch-scale needs a network"),
         ({"descriptor": "sift", "device": "cuda"}, "RootSIFT runs on the CPU"),
         ({"descriptor": "surf"}, "--descriptor surf: choose one of sift"),
         ({"descriptor": "sosnet", "weights": Path("missing.safetensors")}, "missing.safetensors"),

@@ -31,6 +31,14 @@ def test_a_folder_is_told_what_to_do_instead(tmp_path):
         read_photo(tmp_path, "give an image")
 
 
+def test_what_is_not_one_image_is_told_so(path, tmp_path):
+    with pytest.raises(InputError, match=r"b\.png does not exist: give an image\.$"):
+        read_photo(tmp_path / "b.png", "")
+    (tmp_path / "list.txt").write_text("a.png\n")
+    with pytest.raises(InputError, match=r"list\.txt is a list of images: give an image\."):
+        read_photo(tmp_path / "list.txt", "give an image")
+
+
 def test_an_image_that_is_damaged_is_named(path):
     photo = read_photo(path, "")
     path.write_bytes(path.read_bytes()[:60])

@@ -14,6 +14,7 @@ from sfm.learning.losses import RECIPES, LossRecipe
 from sfm.learning.trainer import train
 from sfm.learning.training_options import TrainingOptions
 from tests.learning.patch_sets import small_patch_set
+from tests.pipelines.progress import Heard
 
 # TFeat is the smallest network: 0.6 million weights in three layers.
 SMALL = TrainingOptions(
@@ -103,6 +104,20 @@ def test_the_history_without_held_out_scenes_is_json(patches, tmp_path):
     assert (only["fpr95"], only["matched"]) == (None, None)
     resumed = train(patches, tmp_path, dataclasses.replace(SMALL, steps=1))
     assert np.isnan(resumed.history[0].fpr95)
+
+
+def test_batches_larger_than_the_set_are_told_and_recorded_as_they_are(patches, tmp_path):
+    heard = Heard()
+    options = dataclasses.replace(SMALL, batch_size=5000)
+    train(patches, tmp_path, options, progress=heard)
+    (warning,) = heard.warned
+    assert f"only {patches.num_points} points" in warning
+    assert "5000 (--batch-size)" in warning
+    history = json.loads((tmp_path / "history.json").read_text())
+    assert history["options"]["batch_size"] == patches.num_points
+    again = Heard()
+    train(patches, tmp_path, options, progress=again)
+    assert "Going on after step 6" in again.said[0]
 
 
 def test_sosnet_and_triplet_see_the_same_batches_and_start_alike(patches, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """Small maps for tests of formats."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
@@ -54,6 +56,18 @@ def make_map(names=NAMES, points=20, seed=0, models=("PINHOLE",)):
         error_px=rng.uniform(0.1, 1, points),
         track_length=np.full(points, len(names), np.int64),
     )
+
+
+def make_map_of(keypoints, names):
+    """The map of `make_map` whose images have the given `Keypoints` by name; the first of them see its points."""
+    sparse_map = make_map(names)
+    images = {}
+    for i, image in sparse_map.images.items():
+        xy = keypoints[image.name].xy.astype(np.float64)
+        ids = np.full(len(xy), -1)
+        ids[: len(image.point_ids)] = image.point_ids
+        images[i] = replace(image, xy=xy, point_ids=ids)
+    return replace(sparse_map, images=images)
 
 
 # Names that files can have: no control characters, no empty, `.` or `..` parts, no surrogates.

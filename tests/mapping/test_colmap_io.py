@@ -218,8 +218,9 @@ class TestCamerasTxt:
     def test_a_bad_line_is_named(self, tmp_path, line):
         path = tmp_path / "cameras.txt"
         path.write_text(f"# comment\n{line}\n")
-        with pytest.raises(InputError, match="line 2"):
+        with pytest.raises(InputError, match="line 2: expected `CAMERA_ID MODEL") as error:
             read_cameras_txt(path)
+        assert "invalid literal" not in str(error.value), "Python's words"
 
     def test_nothing_to_read(self, tmp_path):
         with pytest.raises(InputError, match="Cannot read"):

@@ -1,3 +1,7 @@
+import json
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -28,6 +32,17 @@ def test_what_is_written_is_read(tmp_path):
     (tmp_path / "frame.json").write_text("{}")
     with pytest.raises(InputError, match="is damaged"):
         read_frame(tmp_path)
+
+
+def test_an_unknown_altitude_is_null_in_the_file(tmp_path):
+    write_frame(tmp_path, replace(FRAME, origin=(55.7, 13.2, math.nan)), {})
+    assert json.loads((tmp_path / "frame.json").read_text())["frame"]["origin"] == [55.7, 13.2, None]
+    frame = read_frame(tmp_path)
+    assert frame.origin[:2] == (55.7, 13.2)
+    assert math.isnan(frame.origin[2])
+    place, known = (place_of(f, looking((0, 1, 0))) for f in (frame, FRAME))
+    assert place.altitude_m is None
+    assert place.latitude_deg == pytest.approx(known.latitude_deg)
 
 
 @pytest.mark.parametrize(

@@ -123,8 +123,34 @@ def test_a_list_that_is_none(tmp_path, text, message):
     with pytest.raises(InputError, match="--pair-list"):
         listed_pairs(tmp_path / "absent.txt", NAMES)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="cannot be read as text"):
+    with pytest.raises(InputError, match="it is not a text file"):
         listed_pairs(path, NAMES)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# only a remark\n"])
+def test_a_list_of_no_pairs(tmp_path, text):
+    (tmp_path / "pairs.txt").write_text(text)
+    with pytest.raises(InputError, match=r"pairs\.txt names no pair"):
+        listed_pairs(tmp_path / "pairs.txt", NAMES)
+
+
+@pytest.mark.parametrize(
+    ("line", "pair"),
+    [
+        ("a.jpg\tmy photo.jpg", ("a.jpg", "my photo.jpg")),
+        (" my photo.jpg \t a.jpg ", ("my photo.jpg", "a.jpg")),
+        ('"my photo.jpg" a.jpg', ("my photo.jpg", "a.jpg")),
+        ("a.jpg  'my photo.jpg'", ("a.jpg", "my photo.jpg")),
+        ("'my photo.jpg'\t\"Tom's photo.jpg\"", ("my photo.jpg", "Tom's photo.jpg")),
+        ("Tom's.jpg Ann's.jpg", ("Tom's.jpg", "Ann's.jpg")),
+        ("'tis.jpg it's.jpg", ("'tis.jpg", "it's.jpg")),
+        ("\"Tom's photo.jpg\" Tom's.jpg", ("Tom's photo.jpg", "Tom's.jpg")),
+        ("a.jpg\u2003Ann's.jpg", ("a.jpg", "Ann's.jpg")),
+    ],
+)
+def test_names_with_spaces_and_apostrophes(tmp_path, line, pair):
+    (tmp_path / "pairs.txt").write_text(line + "\n", encoding="utf-8")
+    assert listed_pairs(tmp_path / "pairs.txt", pair) == [pair]
 
 
 def test_options_are_bounded():

@@ -98,6 +98,14 @@ def test_others_are_held_to_the_precision_of_sift_wherever_it_stands(tests, weig
     assert one.figures["tfeat"]["ratio"] != 0.8
 
 
+def test_a_picture_of_no_known_kind_is_refused_before_the_work(tests, tmp_path):
+    command = ["benchmark", str(tests / "planes"), "-d", "sift", "--picture", str(tmp_path / "b.txt")]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 2
+    assert result.stderr == f"Error: {tmp_path / 'b.txt'}: pictures are written as .png, .svg or .pdf.\n"
+    assert result.stdout == ""
+
+
 def test_the_command_prints_json(tests):
     result = CliRunner().invoke(
         main, ["benchmark", str(tests / "planes"), "-d", "sift", "--keypoints", "200", "--json"]

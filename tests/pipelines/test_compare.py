@@ -12,6 +12,7 @@ import pytest
 from sfm.errors import InputError, WorkError
 from sfm.evaluation.trajectory import Trajectory
 from sfm.features import pretrained
+from sfm.features.choice import DescriptionOptions
 from sfm.mapping.colmap_io import write_map
 from sfm.pipelines import compare as module
 from sfm.pipelines import contenders
@@ -80,6 +81,11 @@ class TestContenders:
     def test_by_default_what_ships(self, monkeypatch, packaged, expected):
         monkeypatch.setattr(pretrained, "available", lambda: packaged)
         assert default_descriptors() == expected
+
+    def test_what_is_about_networks_is_not_asked_of_sift(self):
+        shared = DescriptionOptions(patch_scale=20.0, pooling=True, device="cpu")
+        assert Contender("sift").options(shared) == DescriptionOptions(descriptor="sift")
+        assert Contender("sosnet").options(shared) == shared
 
 
 class TestNumbers:

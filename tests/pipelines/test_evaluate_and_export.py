@@ -22,7 +22,7 @@ from sfm.pipelines.evaluate import evaluate
 from sfm.pipelines.export import export
 from sfm.pipelines.finished_run import FinishedRun, find_model
 from tests.export.test_hloc import features_of, hloc_matches
-from tests.mapping.maps import make_map
+from tests.mapping.maps import make_map, make_map_of
 
 ALL = ("day 1/a 1.jpg", "day 1/a 2.jpg", "b.jpg", "ü.jpg", "z lost.jpg")
 REGISTERED = ALL[:4]
@@ -38,8 +38,8 @@ def run(tmp_path):
         exif = Image.Exif()
         exif.get_ifd(0x8769)[0x9003] = f"2024:05:01 12:00:{10 - i:02d}"
         Image.new("L", (640, 480)).save(path, exif=exif)
-    write_map(make_map(REGISTERED), root / "sparse/0")
     keypoints, descriptors, matches = features_of(ALL)
+    write_map(make_map_of(keypoints, REGISTERED), root / "sparse/0")
     for name in ALL:
         keypoints[name].save(root / f"features/keypoints/{name}.safetensors")
         write_tensors(root / f"features/sift/{name}.safetensors", {"descriptors": descriptors[name]})

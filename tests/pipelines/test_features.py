@@ -126,7 +126,7 @@ def test_a_changed_picture_is_looked_at_again(folder):
     features, detected, described, heard = run(folder)
     assert (detected, described) == (1, 1)
     assert [image.photo.name for image in features.images if image.detected] == ["a.png"]
-    assert heard.said[0] == "Features of 1 images are made anew: its input."
+    assert heard.said[0] == "Features of 1 image are made anew: its input."
 
 
 def test_a_renamed_option_back_and_forth_is_never_stale(folder):
@@ -155,7 +155,7 @@ def test_nothing_readable(tmp_path):
     for i in range(2):
         truncated(tmp_path / "photos" / f"{i}.jpg", format="JPEG")
     with pytest.raises(
-        InputError, match=r"None of the 2 images can be read, e\.g\. 0\.jpg: the file is truncated"
+        InputError, match=r"None of 2 images can be read, e\.g\. 0\.jpg: the file is truncated"
     ):
         run(tmp_path / "photos")
 

@@ -47,7 +47,7 @@ def photos_of(workspace, names, gps=None):
     return photos
 
 
-def run(workspace, *maps, names=None, cameras=None, gps=None, pairs=None, **options):
+def run(workspace, *maps, names=None, cameras=None, gps=None, pairs=None, hindrances=(), **options):
     cameras = cameras or {1: CAMERA}
     if pairs is None:
         pairs = write_database(workspace.database, *maps, cameras=cameras)
@@ -61,6 +61,7 @@ def run(workspace, *maps, names=None, cameras=None, gps=None, pairs=None, **opti
         4.0,
         MappingOptions(**options),
         heard,
+        hindrances=hindrances,
     )
     return made, heard
 
@@ -198,6 +199,19 @@ def test_no_pair_beyond_chance(workspace):
     assert not workspace.sparse.exists()
 
 
+@pytest.mark.parametrize(
+    ("hindrances", "advice"),
+    [
+        ([], "Take photographs with more overlap."),
+        (["--min-inliers 5000"], "Try without --min-inliers 5000, or take photographs with more overlap."),
+        (["--pair-list a.txt", "--max-size 99"], "Try without --pair-list a.txt and --max-size 99, or take "),
+    ],
+)
+def test_what_may_be_why_there_is_no_map_is_named(workspace, hindrances, advice):
+    with pytest.raises(WorkError, match=f"beyond chance. {advice}"):
+        run(workspace, along_a_wall(WALL[:2]), pairs=[], hindrances=hindrances)
+
+
 def test_a_camera_that_only_turned(workspace):
     """No parallax: nothing to start from."""
     truth = along_a_wall(WALL[:4])
@@ -217,6 +231,7 @@ def test_a_camera_that_only_turned(workspace):
             database.write_pairs([result])
     with pytest.raises(WorkError, match="enough parallax to start from"):
         run(workspace, truth, pairs=pairs)
+    assert not workspace.mapping.exists(), "scratch files of a map that there will not be"
 
 
 def gps_of(truth, mirrored=False):
@@ -323,7 +338,7 @@ def test_a_second_map_is_made_without_pairs_that_contradict_the_first(workspace,
     assert seen == [accepted, accepted - 1]
     assert len(made.models[0].images) == len(WALL)
     assert made.chosen == "as a collection, intrinsics refined, without contradicting pairs"
-    assert "Mapping again without 1 pairs that contradict the map." in heard.said
+    assert "Mapping again without 1 pair contradicting the map." in heard.said
     # The check is still against all pairs.
     assert made.check["contradicting_pairs"] == 1
     assert made.check["pairs"] == accepted

@@ -23,7 +23,7 @@ from sfm.pipelines.finished_run import FinishedRun
 from sfm.pipelines.reconstruct import ReconstructOptions
 from sfm.pipelines.report import command_of, current_report, gather, pairs_to_show, report
 from tests.export.test_hloc import features_of
-from tests.mapping.maps import make_camera, make_map
+from tests.mapping.maps import make_camera, make_map, make_map_of
 
 ALL = ("a 1.jpg", "b.jpg", "day/c.jpg", "z lost.jpg")
 REGISTERED = ALL[:3]
@@ -40,8 +40,8 @@ def run(tmp_path):
     for name in ALL:
         (photographs / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (640, 480), (200, 30, 30)).save(photographs / name)
-    write_map(make_map(REGISTERED), root / "sparse/0")
     keypoints, _, _ = features_of(ALL)
+    write_map(make_map_of(keypoints, REGISTERED), root / "sparse/0")
     for name in ALL:
         keypoints[name].save(root / f"features/keypoints/{name}.safetensors")
     matches = np.array([[0, 1], [1, 0], [2, 2]], np.int32)

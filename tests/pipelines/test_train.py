@@ -42,6 +42,9 @@ def test_train_starts_from_a_file(tmp_path):
         "train", tmp_path / "set", "-o", tmp_path / "b", "--init", weights, "--learning-rate", 0, *QUICK
     )
     assert result.exit_code == 0, result.output
+    assert "step" in result.stdout
+    assert "FPR95" not in result.stdout, "no scene is held out"
+    assert "nan" not in result.stdout
     first, second = (pretrained.load("tfeat", tmp_path / name / "weights.safetensors") for name in "ab")
     assert torch.equal(first.network.features[1].weight, second.network.features[1].weight)
 
