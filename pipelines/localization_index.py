@@ -83,7 +83,12 @@ def open_index(
         except InputError as error:
             reason = f"{error} "
     name = run.descriptor_name(run.record.get("descriptor") or descriptor)
-    descriptors = _descriptors_of(run, name, reason)
+    descriptors = run.descriptors(name)
+    if name is None or not descriptors:
+        raise InputError(
+            f"{reason}{run.root or run.model} has no descriptors to localise with (neither {INDEX_NAME} nor "
+            "features/): give the output folder of `sfm reconstruct`, or run it again."
+        )
     refuse_other_keypoints(run)
     progress.say(f"Gathering the descriptors of the map into {path}.")
     options = run.record.get("options", {})
@@ -188,16 +193,6 @@ def _recipe(
         "ratio": matching.loosest_ratio,
         "camera_keys": _camera_keys(sparse_map, photos),
     }
-
-
-def _descriptors_of(run: FinishedRun, name: str | None, reason: str) -> Mapping[str, NDArray[np.float32]]:
-    descriptors = run.descriptors(name)
-    if not descriptors:
-        raise InputError(
-            f"{reason}{run.root or run.model} has no descriptors to localise with (neither {INDEX_NAME} nor "
-            "features/): give the output folder of `sfm reconstruct`, or run it again."
-        )
-    return descriptors
 
 
 def _made_by(run: FinishedRun, kind: str) -> dict[str, Any]:
