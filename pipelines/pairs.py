@@ -32,7 +32,7 @@ def pairs_to_match(
     names = capture_order(photos)
 
     def look() -> NDArray[np.float32]:
-        with progress.stage("Look for like images", 2 * len(names)) as step:
+        with progress.stage("Look for like images", 2 * len(names), "looks") as step:
             return describe_views([_reader(workspace, descriptor, name, step) for name in names])
 
     pairs, told = select_pairs(names, options, look)
