@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from sfm.mapping.colmap_io import read_map
 from sfm.mapping.frame import MapFrame, read_frame
 from sfm.mapping.sparse_map import SparseMap
 from sfm.mapping.stored_matches import StoredMatches
+from sfm.pipelines.run_record import read_record
 from sfm.progress import SILENT, Progress
 
 V = TypeVar("V")
@@ -97,11 +97,7 @@ class FinishedRun:
     @cached_property
     def record(self) -> dict[str, Any]:
         """What `run.json` says; empty if there is none."""
-        try:
-            record = json.loads((self.root / "run.json").read_text("utf-8")) if self.root else {}
-        except (OSError, ValueError):
-            return {}
-        return record if isinstance(record, dict) else {}
+        return read_record(self.root / "run.json") if self.root else {}
 
     @cached_property
     def photo_set(self) -> PhotoSet | None:

@@ -100,7 +100,7 @@ class Attempts:
         """
         best: Outcome | None = None
         for i, strategy in enumerate(strategies):
-            outcome = self._try(strategy, self.database.path, str(i))
+            outcome = self._try(strategy, self.database.path, str(i), self.seed)
             if outcome is not None and (best is None or outcome.rank > best.rank):
                 best = outcome
             if outcome is not None and outcome.is_good(self.mapper.connected):
@@ -121,7 +121,8 @@ class Attempts:
         )
         reduced = self.mapper.scratch / "reduced.db"
         self.database.copy_without(contradicting, reduced)
-        again = self._try(first.strategy.told("without contradicting pairs"), reduced, "again")
+        without = first.strategy.told("without contradicting pairs")
+        again = self._try(without, reduced, "again", self.seed)
         if again is not None and again.stands_for(first):
             return again
         self.progress.say("Mapping all pairs again from another start: the map without them is no better.")
@@ -131,8 +132,8 @@ class Attempts:
             return first
         return min(first, other, key=lambda outcome: outcome.check.contradicting_share)
 
-    def _try(self, strategy: Strategy, database: Path, name: str, seed: int | None = None) -> Outcome | None:
-        models = self.mapper.models(database, name, strategy.settings, self.seed if seed is None else seed)
+    def _try(self, strategy: Strategy, database: Path, name: str, seed: int) -> Outcome | None:
+        models = self.mapper.models(database, name, strategy.settings, seed)
         if not models:
             self.progress.say(f"Mapping {strategy.words}: no pair of images to start from.")
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from sfm.mapping.strategy import Strategy, plan
 from sfm.options import as_recorded
 from sfm.pipelines.map_attempts import Attempts
 from sfm.pipelines.matching import PairSet
+from sfm.pipelines.run_record import read_record
 from sfm.progress import SILENT, Progress
 from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view_graph
 from sfm.words import count
@@ -176,7 +176,7 @@ def _advice(hindrances: Sequence[str], otherwise: str) -> str:
 
 def _reused(recipe: Recipe, workspace: Workspace, progress: Progress) -> MappingResult | None:
     """Return the map that is there, if this recipe made it; else say why it is made anew."""
-    earlier = _read_record(workspace)
+    earlier = read_record(workspace.sparse / _RECORD)
     if not earlier:
         return None
     if earlier.get("digest") != recipe.digest:
@@ -249,14 +249,6 @@ def _left_out(
         else:
             reasons[name] = "too few points in common with the map"
     return reasons
-
-
-def _read_record(workspace: Workspace) -> dict[str, Any] | None:
-    try:
-        record = json.loads((workspace.sparse / _RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
 
 
 def _read_maps(workspace: Workspace) -> list[SparseMap]:

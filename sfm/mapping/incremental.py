@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from sfm.errors import InputError, WorkError
 from sfm.files import replaced_folder, writing
 from sfm.mapping.colmap import pycolmap
-from sfm.mapping.colmap_io import from_reconstruction, read_reconstruction, write_binary
+from sfm.mapping.colmap_io import read_map, read_reconstruction, write_binary
 from sfm.mapping.options import MappingOptions
 from sfm.mapping.sparse_map import SparseMap
 from sfm.progress import Step
 
 Model: TypeAlias = pycolmap.Reconstruction
 Watch: TypeAlias = Callable[[SparseMap], None]
+Read = TypeVar("Read")
 
 SNAPSHOT_IMAGES = 50  # a snapshot is written whenever this many more images are registered,
 _SNAPSHOTS = 20  # or so often over a run of many images
@@ -120,7 +121,7 @@ def run_mapper(
             options.snapshot_frames_freq = max(1, images // _SNAPSHOTS_TO_WATCH)
             step = _WatchedStep(step, options.snapshot_path, watch)
         step = _SnapshotRemover(step, options.snapshot_path)
-        newest = _newest_snapshot(options.snapshot_path)
+        newest = _newest_snapshot(options.snapshot_path, read_reconstruction)
         if newest is None:
             models = _run(database, scratch, options, step)
         else:
@@ -263,18 +264,20 @@ class _WatchedStep:
         start = time.monotonic()
         if start < self._rest_until:
             return
-        newest = _newest_snapshot(self._snapshots, self._shown)
+        newest = _newest_snapshot(self._snapshots, read_map, self._shown)
         if newest is None:
             return
-        self._shown, model = newest
-        self._watch(from_reconstruction(model))
+        self._shown, sparse_map = newest
+        self._watch(sparse_map)
         now = time.monotonic()
         if now - start > _QUICK_S:
             self._rest_until = now + (now - start) * (1 / _SHARE_TO_WATCH - 1)
 
 
-def _newest_snapshot(folder: Path, known: Path | None = None) -> tuple[Path, Model] | None:
-    """Return the newest whole snapshot that is newer than `known`, None if there is none.
+def _newest_snapshot(
+    folder: Path, read: Callable[[Path], Read], known: Path | None = None
+) -> tuple[Path, Read] | None:
+    """Return the newest whole snapshot that is newer than `known`, and what `read` makes of it; None if there is none.
 
     The one being written at a kill is not whole.
     """
@@ -282,7 +285,7 @@ def _newest_snapshot(folder: Path, known: Path | None = None) -> tuple[Path, Mod
         if known is not None and snapshot.name <= known.name:
             return None
         with suppress(InputError):
-            return snapshot, read_reconstruction(snapshot)
+            return snapshot, read(snapshot)
     return None
 
 
