@@ -16,7 +16,7 @@ from sfm.features.precision import multiplies_bfloat16
 from sfm.geometry.camera import Camera
 from sfm.geometry.two_view import VerificationOptions
 from sfm.mapping.colmap_verifier import make_verifier
-from sfm.matching.distinct import match_distinct
+from sfm.matching.cells import DescriptorCells, match_in_cells
 from sfm.threads import one_thread_each
 
 # Multiplications and additions of SOSNet's convolutions on one patch.
@@ -35,7 +35,7 @@ def measure_kernels(rows: int = 8192, patches: int = 4096) -> list[dict[str, Any
     with one_thread_each():
         return [
             _description(patches),
-            *(_matching(rows, half) for half in (False, True)),
+            *(_matching(rows, exact) for exact in (False, True)),
             *(_verification(inliers) for inliers in (400, 20)),
         ]
 
@@ -94,19 +94,16 @@ def photographed_again(rows: NDArray[np.float32], seed: int) -> NDArray[np.float
     return again
 
 
-def _matching(rows: int, half: bool) -> dict[str, Any]:
+def _matching(rows: int, exact: bool) -> dict[str, Any]:
     first = unit_rows(rows, 0)
     second = photographed_again(first, 1)
-    if half:
-        a, b = (torch.from_numpy(x).bfloat16() for x in (first, second))
-        out = torch.empty(rows, rows, dtype=torch.bfloat16)
-        bare: Callable[[], object] = lambda: torch.mm(a, b.T, out=out)  # noqa: E731
-    else:
-        whole = np.empty((rows, rows), np.float32)
-        bare = lambda: np.matmul(first, second.T, out=whole)  # noqa: E731
-    took, product = in_turn(lambda: match_distinct(first, second, 0.8, half), bare)
+    cells1, cells2 = (DescriptorCells.of(descriptors, exact) for descriptors in (first, second))
+    whole = np.empty((rows, rows), np.float32)
+    took, product = in_turn(
+        lambda: match_in_cells(cells1, cells2), lambda: np.matmul(first, second.T, out=whole)
+    )
     return {
-        "kernel": f"matching {rows} x {rows} x 128, {'bfloat16 then float32' if half else 'float32'}",
+        "kernel": f"matching {rows} x {rows} x 128, {'exact' if exact else 'in cells'}",
         "reached": took,
         "limit": product,
         "unit": "s",

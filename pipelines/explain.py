@@ -110,9 +110,9 @@ def explain_pair(
     found: dict[str, VerifiedMatches] = {}
     nearest: dict[str, NearestNeighbours] = {}
     for descriptor in descriptors:
-        views = pair.described_by(descriptor)
+        views = pair.described_by(descriptor, matching.exact)
         found[descriptor.name] = match_views(*views, verifier, matching)
-        nearest[descriptor.name] = nearest_neighbours(views[0].descriptors, views[1].descriptors)
+        nearest[descriptor.name] = nearest_neighbours(*(view.cells.descriptors for view in views))
     ratios = {name: one.ratio for name, one in found.items()}
     fundamentals = {name: fundamental_of(one.geometry, *pair.cameras) for name, one in found.items()}
     truth = truth_of_pair(found, fundamentals, *pair.keypoints)

@@ -23,6 +23,7 @@ from sfm.images.photo_set import Photo
 from sfm.images.single_photo import camera_of, read_gray, read_photo
 from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.colmap_verifier import make_verifier
+from sfm.matching.cells import DescriptorCells
 from sfm.matching.options import MatchingOptions
 from sfm.matching.two_view import DescribedView, VerifiedMatches, match_views
 from sfm.report.pictures import draw_matches
@@ -133,10 +134,10 @@ class PhotoPair:
     images: tuple[GrayImage, GrayImage]
     keypoints: tuple[Keypoints, Keypoints]
 
-    def described_by(self, descriptor: Descriptor) -> tuple[DescribedView, DescribedView]:
-        """Describe the keypoints of both."""
+    def described_by(self, descriptor: Descriptor, exact: bool) -> tuple[DescribedView, DescribedView]:
+        """Describe the keypoints of both; with `exact`, to be compared with no regard to cells."""
         first, second = (
-            DescribedView(keypoints, descriptor.describe(image, keypoints), camera)
+            DescribedView(keypoints, DescriptorCells.of(descriptor.describe(image, keypoints), exact), camera)
             for keypoints, image, camera in zip(self.keypoints, self.images, self.cameras, strict=True)
         )
         return first, second
@@ -167,7 +168,7 @@ def match_pair(
     verifier: Verifier,
 ) -> MatchResult:
     """Match a pair by one descriptor, verify the matches and draw them; see `match`."""
-    views = pair.described_by(descriptor)
+    views = pair.described_by(descriptor, matching.exact)
     found = match_views(*views, verifier, matching)
     xy1, xy2 = (view.keypoints.xy[found.index[:, i]] for i, view in enumerate(views))
     verified = np.isin(np.arange(len(found.index)), found.geometry.inliers)

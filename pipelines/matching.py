@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +15,7 @@ from sfm.files import read_tensors
 from sfm.geometry.camera import Camera
 from sfm.geometry.two_view import TwoViewGeometry, Verifier
 from sfm.mapping.database import ImageEntry, MapDatabase, PairResult, VerifiedPair, image_digest
+from sfm.matching.cells import DescriptorCells
 from sfm.matching.options import MatchingOptions
 from sfm.matching.pairs import Pair
 from sfm.matching.two_view import MAX_LOG10_NFA, DescribedView, VerifiedMatches, match_views
@@ -27,13 +26,9 @@ from sfm.threads import map_in_order, one_thread_each, usable_cores
 from sfm.words import count
 from sfm.workspace import Workspace, changes, digest_of
 
-PAIRS_VERSION = 5
+PAIRS_VERSION = 6
 _PAIRS_A_TRANSACTION = 64
 _IMAGES_IN_MEMORY = 48
-# Importing torch takes a second; half precision saves a tenth of one a pair.
-_PAIRS_WORTH_TORCH = 20
-# Only CPUs that have this multiply bfloat16, and OpenCV knows without torch. Its Python module has no name for it.
-_AVX512_SKX = 256
 
 
 @dataclass(frozen=True)
@@ -114,9 +109,7 @@ def match_pairs(
         if len(missing) < len(pairs):
             progress.say(f"Reused: {len(pairs) - len(missing)} of {count(len(pairs), 'verified pairs')}.")
         if missing:
-            matcher = _PairMatcher(
-                workspace, descriptor, matching, verifier, cameras, camera_of, _half_pays(len(missing))
-            )
+            matcher = _PairMatcher(workspace, descriptor, matching, verifier, cameras, camera_of)
             _match_missing(missing, digests, matcher, database, progress)
         found = database.pairs()
     result = tuple(found[pair] for pair in pairs)
@@ -152,19 +145,6 @@ def _match_missing(
             pool.shutdown(cancel_futures=True)
 
 
-def _half_pays(pairs: int) -> bool:
-    """Tell whether to compare descriptors in half precision first: faster by half or more, once torch is there."""
-    if "torch" not in sys.modules and (
-        pairs < _PAIRS_WORTH_TORCH or not cv2.checkHardwareSupport(_AVX512_SKX)
-    ):
-        return False
-    import torch
-
-    from sfm.features.precision import multiplies_bfloat16
-
-    return multiplies_bfloat16(torch.device("cpu"))
-
-
 class _PairMatcher:
     """Matches and verifies one pair after the other; keeps the features of a bounded number of images."""
 
@@ -176,21 +156,20 @@ class _PairMatcher:
         verifier: Verifier,
         cameras: Mapping[int, Camera],
         camera_of: Mapping[str, int],
-        half: bool,
     ) -> None:
-        self._matching, self._verifier, self._half = matching, verifier, half
+        self._matching, self._verifier = matching, verifier
 
         @lru_cache(maxsize=_IMAGES_IN_MEMORY)
         def load(name: str) -> DescribedView:
             rows, _ = read_tensors(workspace.descriptors(descriptor, name))
-            keypoints = Keypoints.load(workspace.keypoints(name))
-            return DescribedView(keypoints, rows["descriptors"], cameras[camera_of[name]])
+            cells = DescriptorCells.of(rows["descriptors"], matching.exact)
+            return DescribedView(Keypoints.load(workspace.keypoints(name)), cells, cameras[camera_of[name]])
 
         self._load = load
 
     def __call__(self, pair: Pair) -> tuple[VerifiedPair, VerifiedMatches]:
         views = self._load(pair[0]), self._load(pair[1])
-        found = match_views(*views, self._verifier, self._matching, self._half)
+        found = match_views(*views, self._verifier, self._matching)
         verified = VerifiedPair(
             *pair,
             matches=len(found.index),

@@ -10,11 +10,10 @@ import torch
 from benchmarks.kernels import FLOP_A_PATCH, in_turn, photographed_again, unit_rows
 from sfm.features.network_descriptor import NetworkDescriptor
 from sfm.features.networks import NETWORKS
-from sfm.features.precision import multiplies_bfloat16
-from sfm.matching.distinct import match_distinct
+from sfm.matching.cells import DescriptorCells, match_in_cells
 from sfm.threads import one_thread_each
 
-ROWS = 4096
+ROWS = 8192
 
 
 @pytest.fixture(autouse=True)
@@ -23,27 +22,22 @@ def one_thread():
         yield
 
 
-@pytest.fixture(scope="module")
-def descriptors():
+@pytest.mark.parametrize(
+    ("exact", "bound"),
+    [
+        (False, 0.8),  # 0.3 on an idle machine
+        (True, 2.2),  # 1.2; 2.7 where the whole matrix is read again
+    ],
+)
+def test_matching_against_the_product(exact, bound):
     first = unit_rows(ROWS, 0)
-    return first, photographed_again(first, 1)
-
-
-def test_matching_takes_little_more_than_the_product(descriptors):
-    first, second = descriptors
+    second = photographed_again(first, 1)
     whole = np.empty((ROWS, ROWS), np.float32)
+    cells1, cells2 = (DescriptorCells.of(descriptors, exact) for descriptors in (first, second))
     matching, product = in_turn(
-        lambda: match_distinct(first, second, 0.8), lambda: np.matmul(first, second.T, out=whole), rounds=3
+        lambda: match_in_cells(cells1, cells2), lambda: np.matmul(first, second.T, out=whole), rounds=3
     )
-    assert matching < 2.2 * product  # 1.2 on an idle machine; 2.7 where the whole matrix is read again
-
-
-@pytest.mark.skipif(not multiplies_bfloat16(torch.device("cpu")), reason="bfloat16 is not fast here")
-def test_matching_in_half_precision_pays(descriptors):
-    half, single = in_turn(
-        lambda: match_distinct(*descriptors, 0.8, True), lambda: match_distinct(*descriptors, 0.8), rounds=3
-    )
-    assert half < single  # 0.55 of it on an idle machine
+    assert matching < bound * product
 
 
 def test_description_runs_near_the_rate_of_products():

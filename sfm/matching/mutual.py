@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sfm.matching.nearest import two_nearest
+from sfm.matching.nearest import TwoNearest, two_nearest
 
-# A tile of float32 similarities that stays in a core's cache while it is reduced in both directions.
-_TILE_ROWS = 1024
-_TILE_COLUMNS = 1024
+# Rows on each side of a tile of similarities that stays in a core's cache.
+_TILE = 1024
 # Similarities are rounded by up to 1e-6, differently within a tile and at its border: so far apart may equal rows be.
 _INDISTINCT = np.float32(2e-3)
 
@@ -52,25 +52,22 @@ def match_mutual(first: NDArray[np.float32], second: NDArray[np.float32]) -> Mat
 
     Memory is that of one tile and a few vectors. Of several equally near rows the first is taken.
     """
-    if len(first) == 0 or len(second) == 0:
-        return Matches(np.empty((0, 2), np.int32), np.empty(0, np.float32), np.empty(0, np.float32))
-    opposite = -first
-
-    def tile(r: slice, c: slice) -> NDArray[np.float32]:
-        product: NDArray[np.float32] = opposite[r] @ second[c].T
-        return product
-
-    shape = len(first), len(second)
-    rows, columns = two_nearest(tile, shape, (_TILE_ROWS, _TILE_COLUMNS), np.float32(2))
-    i = np.flatnonzero(columns.index[rows.index] == np.arange(len(first)))
-    j = rows.index[i]
-    best, runner_up = rows.best[i], np.minimum(rows.second[i], columns.second[j])
-    return Matches(np.column_stack([i, j]).astype(np.int32), _distance(best), ratio_of(best, runner_up))
+    tiles = product(_tiles(len(first)), _tiles(len(second)))
+    return mutual_of(*two_nearest(first, second, tiles))
 
 
-def ratio_of(best: NDArray[np.float32], runner_up: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the ratio of distances, given opposite similarities (N,) of the nearest and second-nearest."""
-    return distance_ratio(_distance(best), _distance(runner_up)).astype(np.float32)
+def mutual_of(of_first: TwoNearest, of_second: TwoNearest) -> Matches:
+    """Return the matches among the two nearest of N and of M rows."""
+    i = np.flatnonzero(of_first.index >= 0)
+    i = i[of_second.index[of_first.index[i]] == i]
+    j = of_first.index[i]
+    best, runner_up = of_first.best[i], np.minimum(of_first.second[i], of_second.second[j])
+    ratio = distance_ratio(_distance(best), _distance(runner_up)).astype(np.float32)
+    return Matches(np.column_stack([i, j]).astype(np.int32), _distance(best), ratio)
+
+
+def _tiles(rows: int) -> list[slice]:
+    return [slice(start, min(start + _TILE, rows)) for start in range(0, rows, _TILE)]
 
 
 def distance_ratio(nearest: ArrayLike, second: ArrayLike) -> NDArray[np.floating]:

@@ -1,94 +1,88 @@
-"""The two nearest neighbours in both directions from one pass over a matrix that is never held as a whole."""
+"""The two nearest neighbours in both directions, from blocks of a matrix that is never held as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Entries (i, j) for rows and columns in these slices: smaller is nearer. It is overwritten.
-TileOf = Callable[[slice, slice], NDArray[Any]]
+Rows = NDArray[np.float32]
+# Which rows: a slice, or their indices.
+Places = slice | NDArray[np.int64]
+
+_FARTHEST = np.float32(2)
 
 
 class TwoNearest:
-    """The nearest and second-nearest seen by each row (or column), where that matters for mutual neighbours.
+    """The nearest and second-nearest seen by each row, where that matters for mutual neighbours.
 
     Attributes
     ----------
-    best : (N,)
-        The smallest entry.
-    second : (N,)
-        The second-smallest entry; of rows that are not the nearest of their own nearest it may be too small.
+    best : (N,) float32
+        The smallest opposite of a similarity.
+    second : (N,) float32
+        The second-smallest; of rows that are not the nearest of their own nearest it may be too small.
     index : (N,) int64
-        Where the smallest entry is; of such rows it may be -1.
+        Whose the smallest is; of such rows it may be -1.
     """
 
-    def __init__(self, size: int, farthest: Any) -> None:
-        self.best = np.full(size, farthest)
-        self.second = np.full(size, farthest)
+    def __init__(self, size: int) -> None:
+        self.best = np.full(size, _FARTHEST)
+        self.second = np.full(size, _FARTHEST)
         self.index = np.full(size, -1, np.int64)
 
-    def offer(self, at: slice, best: NDArray[Any], second: NDArray[Any], index: NDArray[np.int64]) -> None:
-        """Take in the two smallest entries of a tile for the places `at`; of equal ones the earlier stays."""
-        self.index[at] = np.where(best < self.best[at], index, self.index[at])
-        larger = np.maximum(self.best[at], best)
-        self.second[at] = np.minimum(larger, np.minimum(self.second[at], second))
-        self.best[at] = np.minimum(self.best[at], best)
+    def offer(self, at: Places, best: Rows, second: Rows, index: NDArray[np.int64]) -> None:
+        """Take in the two smallest entries of a block for the places `at`; of equal ones the earlier stays."""
+        known, runner_up = self.best[at], self.second[at]
+        self.index[at] = np.where(best < known, index, self.index[at])
+        self.second[at] = np.minimum(np.maximum(known, best), np.minimum(runner_up, second))
+        self.best[at] = np.minimum(known, best)
 
 
 def two_nearest(
-    tile_of: TileOf, shape: tuple[int, int], tile_shape: tuple[int, int], farthest: Any
+    first: Rows, second: Rows, blocks: Iterable[tuple[Places, Places]]
 ) -> tuple[TwoNearest, TwoNearest]:
-    """Find the two nearest of every row and of every column.
+    """Find the two nearest of every row among the rows of the other set that it is compared with.
 
     Parameters
     ----------
-    tile_of
-        Makes a part of the matrix.
-    shape
-        Rows and columns of the matrix.
-    tile_shape
-        Rows and columns of a tile: small enough to stay in a core's cache while it is read four times.
-    farthest
-        A scalar of the tiles' dtype that is larger than any entry.
+    first, second : (N, D), (M, D) float32
+        Rows of unit length.
+    blocks
+        Rows of the first and of the second set that are compared with each other, no two rows twice; so few at a time
+        that their similarities stay in a core's cache while they are read four times.
 
     Returns
     -------
-    Those of the rows and those of the columns.
+    Those of the first set and those of the second.
     """
-    rows, columns = (TwoNearest(size, farthest) for size in shape)
-    for r in range(0, shape[0], tile_shape[0]):
-        in_rows = slice(r, min(r + tile_shape[0], shape[0]))
-        for c in range(0, shape[1], tile_shape[1]):
-            in_columns = slice(c, min(c + tile_shape[1], shape[1]))
-            _reduce(tile_of(in_rows, in_columns), in_rows, in_columns, rows, columns, farthest)
-    return rows, columns
+    of_first, of_second = TwoNearest(len(first)), TwoNearest(len(second))
+    for rows, columns in blocks:
+        _fold(-(first[rows]) @ second[columns].T, rows, columns, of_first, of_second)
+    return of_first, of_second
 
 
-def _reduce(
-    tile: NDArray[Any],
-    in_rows: slice,
-    in_columns: slice,
-    rows: TwoNearest,
-    columns: TwoNearest,
-    farthest: Any,
-) -> None:
-    """Fold a tile into the two nearest of its rows and columns.
+def _fold(block: Rows, rows: Places, columns: Places, of_first: TwoNearest, of_second: TwoNearest) -> None:
+    """Fold opposite similarities into the two nearest of their rows and columns; overwrites them.
 
-    Only pairs that are mutual within their tile can be mutual in the whole matrix. These alone are taken out before
+    Only pairs that are mutual within their block can be mutual in the whole matrix. These alone are taken out before
     the second-smallest are looked for; whatever else is smallest can only be another's second.
     """
-    nearest = tile.argmin(axis=1)
-    best_of_rows = np.take_along_axis(tile, nearest[:, None], axis=1)[:, 0]
-    best_of_columns = tile.min(axis=0)
+    nearest = block.argmin(axis=1)
+    best_of_rows = block[np.arange(len(block)), nearest]
+    best_of_columns = block.min(axis=0)
     (mutual,) = np.nonzero(best_of_rows == best_of_columns[nearest])
-    # Of equally near rows the first one takes the column.
-    taken, first = np.unique(nearest[mutual], return_index=True)
-    mutual = mutual[first]
-    tile[mutual, taken] = farthest
-    index_in_columns = np.full(tile.shape[1], -1, np.int64)
-    index_in_columns[taken] = mutual + in_rows.start
-    rows.offer(in_rows, best_of_rows, tile.min(axis=1), nearest + in_columns.start)
-    columns.offer(in_columns, best_of_columns, tile.min(axis=0), index_in_columns)
+    partner = np.full(block.shape[1], -1, np.int64)
+    # From behind: of equally near rows the first one takes the column.
+    partner[nearest[mutual][::-1]] = mutual[::-1]
+    (taken,) = np.nonzero(partner >= 0)
+    block[partner[taken], taken] = _FARTHEST
+    partner[taken] = _indices(rows, partner[taken])
+    of_first.offer(rows, best_of_rows, block.min(axis=1), _indices(columns, nearest))
+    of_second.offer(columns, best_of_columns, block.min(axis=0), partner)
+
+
+def _indices(places: Places, at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return which rows those `at` some of the places are."""
+    return at + places.start if isinstance(places, slice) else places[at]

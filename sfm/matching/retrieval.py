@@ -12,53 +12,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+
+from sfm.matching.codebook import train_codebook, word_affinity
 
 Floats32 = NDArray[np.float32]
 
 WORDS = 64
-_ROWS_PER_WORD = 256
-_TRAINING_ROWS = WORDS * _ROWS_PER_WORD
-_ITERATIONS = 12
-_FEWEST_ROWS_PER_WORD = 8
-
-
-def train_codebook(rows: Floats32, seed: int = 0, words: int = WORDS) -> Floats32:
-    """Cluster local descriptors into visual words by k-means.
-
-    Parameters
-    ----------
-    rows : (N, D) float32
-        Descriptors of the images, or a fair sample of them.
-    seed
-        Of the choice of rows and of the first centres.
-    words
-        Number of words; fewer where there are not enough rows.
-
-    Returns
-    -------
-    (W, D) float32, W <= words; (0, D) without rows.
-    """
-    words = min(words, len(rows) // _FEWEST_ROWS_PER_WORD)
-    if words == 0:
-        return np.empty((0, rows.shape[1]), np.float32)
-    rng = np.random.default_rng(seed)
-    most = words * _ROWS_PER_WORD
-    chosen = rows if len(rows) <= most else rows[np.sort(rng.choice(len(rows), most, replace=False))]
-    import faiss
-
-    kmeans = faiss.Kmeans(
-        rows.shape[1],
-        words,
-        niter=_ITERATIONS,
-        seed=seed,
-        min_points_per_centroid=1,
-        max_points_per_centroid=_ROWS_PER_WORD,
-    )
-    # So small a problem is no faster on many threads, and on a busy machine they spin while they wait for each other.
-    with threadpool_limits(limits=1):
-        kmeans.train(np.ascontiguousarray(chosen, np.float32))
-    return np.asarray(kmeans.centroids, np.float32).reshape(words, rows.shape[1])
+_TRAINING_ROWS = WORDS * 256
 
 
 def aggregate(rows: Floats32, codebook: Floats32) -> Floats32:
@@ -77,8 +37,7 @@ def aggregate(rows: Floats32, codebook: Floats32) -> Floats32:
     """
     vlad = np.zeros(codebook.shape, np.float32)
     if len(rows) and len(codebook):
-        # The nearest word by squared distance; the length of the rows themselves is the same for all words.
-        nearest = (rows @ codebook.T - (codebook**2).sum(axis=1) / 2).argmax(axis=1)
+        nearest = word_affinity(rows, codebook).argmax(axis=1)
         order = np.argsort(nearest, kind="stable")
         used, first = np.unique(nearest[order], return_index=True)
         counts = np.diff(np.append(first, len(rows)))
@@ -111,7 +70,7 @@ def codebook_of(images: Sequence[Callable[[], Floats32]]) -> Floats32:
     for read in images:
         rows = read()
         samples.append(rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)])
-    return train_codebook(np.concatenate(samples) if samples else np.empty((0, 0), np.float32))
+    return train_codebook(np.concatenate(samples) if samples else np.empty((0, 0), np.float32), WORDS)
 
 
 def rank_views(query: Floats32, views: Floats32, count: int) -> NDArray[np.intp]:

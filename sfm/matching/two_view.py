@@ -13,7 +13,7 @@ from sfm.geometry.chance import log10_nfa_of
 from sfm.geometry.epipolar import sampson_error_sq
 from sfm.geometry.robust import MAD_TO_SIGMA
 from sfm.geometry.two_view import TwoViewGeometry, Verifier, fundamental_of
-from sfm.matching.distinct import Comparison, surest_first
+from sfm.matching.cells import DescriptorCells, match_in_cells
 from sfm.matching.guided import settle_by_geometry
 from sfm.matching.mutual import Matches
 from sfm.matching.options import WEAK_INLIERS, MatchingOptions
@@ -24,10 +24,10 @@ MAX_LOG10_NFA = -1.0
 
 @dataclass(frozen=True)
 class DescribedView:
-    """What is matched: an image's keypoints, their descriptors (rows of unit length), and its camera."""
+    """What is matched: an image's keypoints, their descriptors sorted into cells, and its camera."""
 
     keypoints: Keypoints
-    descriptors: NDArray[np.float32]
+    cells: DescriptorCells
     camera: Camera
 
 
@@ -63,7 +63,6 @@ def match_views(
     view2: DescribedView,
     verifier: Verifier,
     options: MatchingOptions,
-    half: bool = False,
 ) -> VerifiedMatches:
     """Match two views and verify the matches.
 
@@ -80,25 +79,24 @@ def match_views(
         Who estimates the geometry.
     options
         The ratio tests, and whether to look again along the lines.
-    half
-        Whether descriptors are compared in half precision first, see `match_distinct`; changes only the time.
     """
-    compared = Comparison(view1.descriptors, view2.descriptors, half and not options.guided)
-    found = _verified(compared, options.ratio, view1, view2, verifier)
+    mutual = match_in_cells(view1.cells, view2.cells)
+    found = _verified(mutual, options.ratio, view1, view2, verifier)
     if len(found.geometry.inliers) < WEAK_INLIERS and options.weak_ratio > options.ratio:
-        second_try = _verified(compared, options.weak_ratio, view1, view2, verifier)
+        second_try = _verified(mutual, options.weak_ratio, view1, view2, verifier)
         if second_try.log10_nfa < found.log10_nfa:
             found = second_try
     if options.guided and found.beyond_chance:
-        return _settled_along_lines(found, compared.mutual, view1, view2)
+        return _settled_along_lines(found, mutual, view1, view2)
     return found
 
 
 def _verified(
-    compared: Comparison, ratio: float, view1: DescribedView, view2: DescribedView, verifier: Verifier
+    mutual: Matches, ratio: float, view1: DescribedView, view2: DescribedView, verifier: Verifier
 ) -> VerifiedMatches:
-    """Verify the matches that pass a ratio test and weigh them against chance."""
-    index = surest_first(compared.distinct(ratio), view1.descriptors, view2.descriptors)
+    """Verify the matches that pass a ratio test, the most distinct first, and weigh them against chance."""
+    passed = mutual.below(ratio)
+    index = passed.index[np.argsort(passed.ratio, kind="stable")]
     xy1, xy2 = _positions(index, view1, view2)
     geometry = verifier.verify(xy1, xy2, view1.camera, view2.camera)
     nfa = log10_nfa_of(geometry, xy1, xy2, view1.camera, view2.camera)
@@ -120,8 +118,8 @@ def _settled_along_lines(
         F,
         view1.keypoints.xy,
         view2.keypoints.xy,
-        view1.descriptors,
-        view2.descriptors,
+        view1.cells.descriptors,
+        view2.cells.descriptors,
         _band_px(F, xy1, xy2, geometry.threshold_px),
         found.ratio,
     )

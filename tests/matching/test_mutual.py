@@ -32,8 +32,7 @@ def brute_force(first, second):
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    monkeypatch.setattr(mutual, "_TILE_ROWS", 7)
-    monkeypatch.setattr(mutual, "_TILE_COLUMNS", 11)
+    monkeypatch.setattr(mutual, "_TILE", 7)
 
 
 def assert_equals_brute_force(first, second):
@@ -57,8 +56,7 @@ def decided(first, second):
 def test_equals_brute_force_over_many_small_tiles(n, m, dimension, seed):
     # Few dimensions: many rows share their nearest neighbour, within a tile and across tiles.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mutual, "_TILE_ROWS", 7)
-        patch.setattr(mutual, "_TILE_COLUMNS", 11)
+        patch.setattr(mutual, "_TILE", 7)
         first, second = unit_rows(n, dimension, seed), unit_rows(m, dimension, seed + 1)
         assume(decided(first, second))
         assert_equals_brute_force(first, second)

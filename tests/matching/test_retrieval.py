@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from sfm.matching.retrieval import WORDS, aggregate, describe_views, rank_views, train_codebook
+from sfm.matching.codebook import train_codebook
+from sfm.matching.retrieval import WORDS, aggregate, describe_views, rank_views
 from tests.localization.scene import unit
 
 
@@ -13,7 +14,7 @@ def test_views_of_one_place_rank_before_others():
     rng = np.random.default_rng(0)
     places = [unit(rng.normal(size=(60, 128))) for _ in range(10)]
     first, second = ([described(rng, place) for place in places] for _ in range(2))
-    codebook = train_codebook(np.concatenate(first))
+    codebook = train_codebook(np.concatenate(first), WORDS)
     views = np.array([aggregate(rows, codebook) for rows in first])
     for i, rows in enumerate(second):
         assert rank_views(aggregate(rows, codebook), views, 3)[0] == i
@@ -28,15 +29,6 @@ def test_images_of_one_place_are_most_alike():
     assert likeness.argmax(axis=1).tolist() == [i ^ 1 for i in range(16)]
     assert describe_views([]).shape == (0, 0)
     assert not describe_views([lambda: np.empty((0, 128), np.float32)] * 2).any()
-
-
-def test_a_codebook_repeats_and_keeps_to_what_there_is():
-    rows = unit(np.random.default_rng(1).normal(size=(5000, 128)))
-    codebook = train_codebook(rows, seed=3)
-    assert codebook.shape == (WORDS, 128)
-    np.testing.assert_array_equal(codebook, train_codebook(rows, seed=3))
-    assert len(train_codebook(rows[:40])) == 5
-    assert len(train_codebook(rows[:0])) == 0
 
 
 @pytest.mark.parametrize("count", [0, 1, 500])
@@ -55,11 +47,3 @@ def test_the_order_of_keypoints_does_not_matter():
     rows = unit(rng.normal(size=(400, 128)))
     codebook = train_codebook(unit(rng.normal(size=(400, 128))), words=16)
     np.testing.assert_allclose(aggregate(rows, codebook), aggregate(rows[::-1], codebook), atol=1e-5)
-
-
-def test_faiss_and_torch_live_in_one_process():
-    torch = pytest.importorskip("torch")
-    rows = unit(np.random.default_rng(4).normal(size=(3000, 128)))
-    assert float(torch.nn.functional.conv2d(torch.ones(1, 1, 32, 32), torch.ones(4, 1, 3, 3)).sum()) > 0
-    assert len(train_codebook(rows)) == WORDS
-    assert float(torch.ones(100, 100).matmul(torch.ones(100, 100)).sum()) == 1e6

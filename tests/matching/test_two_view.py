@@ -8,6 +8,7 @@ import pytest
 from sfm.features.keypoints import Keypoints
 from sfm.geometry.five_point import FivePointVerifier
 from sfm.geometry.two_view import VerificationOptions
+from sfm.matching.cells import DescriptorCells
 from sfm.matching.mutual import match_mutual
 from sfm.matching.options import WEAK_INLIERS, MatchingOptions
 from sfm.matching.two_view import DescribedView, match_views
@@ -48,7 +49,8 @@ def at_distance(rows, distance, rng):
 
 def view(xy, rows):
     ones = np.ones(len(xy), np.float32)
-    return DescribedView(Keypoints(xy.astype(np.float32), ones, ones, ones), rows, CAMERA)
+    keypoints = Keypoints(xy.astype(np.float32), ones, ones, ones)
+    return DescribedView(keypoints, DescriptorCells.of(rows), CAMERA)
 
 
 class Counting(FivePointVerifier):
@@ -65,7 +67,7 @@ class Counting(FivePointVerifier):
 
 def test_the_ratios_are_as_made():
     first, second = views(40, 60)
-    ratio = match_mutual(first.descriptors, second.descriptors).ratio
+    ratio = match_mutual(first.cells.descriptors, second.cells.descriptors).ratio
     np.testing.assert_allclose(ratio, np.repeat([SURE, UNSURE], [40, 60]), atol=0.01)
 
 
@@ -94,8 +96,8 @@ def test_looser_matches_that_are_wrong_are_left_out():
 
 def test_the_most_distinct_matches_come_first():
     first, second = views(40, 60)
-    mixed = np.random.default_rng(1).permutation(len(first.descriptors))
-    first = view(first.keypoints.xy[mixed], first.descriptors[mixed])
+    mixed = np.random.default_rng(1).permutation(len(first.cells.rows))
+    first = view(first.keypoints.xy[mixed], first.cells.descriptors[mixed])
     found = match_views(first, second, Counting(), OPTIONS)
     assert found.ratio == 0.85
     assert (mixed[found.index[:40, 0]] < 40).all()

@@ -1,9 +1,7 @@
 """Matching and verification through the database, on descriptors that say which points are the same."""
 
-import sys
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 
@@ -227,10 +225,3 @@ def test_the_order_of_threads_does_not_matter(tmp_path, monkeypatch):
         results.append(Scene(tmp_path / str(workers)).match()[0])
     assert results[0].pairs == results[1].pairs
     assert results[0].digest == results[1].digest
-
-
-def test_torch_is_left_alone_on_processors_where_it_would_not_help(monkeypatch):
-    monkeypatch.delitem(sys.modules, "torch", raising=False)
-    monkeypatch.setattr(cv2, "checkHardwareSupport", lambda feature: False)
-    assert not matching._half_pays(1_000)
-    assert "torch" not in sys.modules
