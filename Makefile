@@ -16,9 +16,11 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 # Without build isolation, the setuptools of constraints.txt builds the package, and nothing is fetched for it twice.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-build-isolation -c constraints.txt
 
-# One thread a process: the processes themselves keep the cores busy. A file's tests stay together, for they share scenes.
+# One thread a process: the processes themselves keep the cores busy. A file's tests stay together, for they share scenes,
+# and files in their order: the end-to-end tests, few and long, would else come last and leave a core idle.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
-RUN_TESTS := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 15
+RUN_TESTS := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	--durations 25
 
 .PHONY: help install dev demo test test-fast lint format clean
 .DEFAULT_GOAL := help
