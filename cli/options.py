@@ -59,15 +59,15 @@ command = partial(click.command, cls=GroupedCommand)
 def options_from(*kinds: type, without: Collection[str] = ()) -> Callable[[F], F]:
     """Add one click option per field of the options dataclasses `kinds`, in their order.
 
-    Fields declared with `cli=False`, and those named in `without`, are left out. The values arrive under the
-    fields' names, ready for `sfm.options.from_mapping`. Raises `TypeError` at import if two dataclasses share
+    Fields not declared by `sfm.options.option`, and those named in `without`, are left out. The values arrive under
+    the fields' names, ready for `sfm.options.from_mapping`. Raises `TypeError` at import if two dataclasses share
     a field name or a field's type has no form on the command line.
     """
     options: dict[str, GroupedOption] = {}
     for kind in kinds:
         hints = typing.get_type_hints(kind)
         for field in dataclasses.fields(kind):
-            if field.name in without or not field.metadata.get("cli", False):
+            if field.name in without or not field.metadata:
                 continue
             if field.name in options:
                 raise TypeError(

@@ -127,7 +127,7 @@ def option_words(options: Mapping[str, Mapping[str, Any]]) -> list[str]:
         recorded = options.get(stage.name, {})
         for field in dataclasses.fields(getattr(defaults, stage.name)):
             value = recorded.get(field.name, field.default)
-            if value == field.default or value is None or not field.metadata.get("cli", True):
+            if value == field.default or value is None or not field.metadata:
                 continue
             if isinstance(value, bool):
                 words.append(flag_of(field.name if value else f"no_{field.name}"))

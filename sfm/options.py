@@ -23,7 +23,6 @@ def option(
     choices: Sequence[str] | None = None,
     minimum: float | None = None,
     maximum: float | None = None,
-    cli: bool = True,
     affects_result: bool = True,
 ) -> Any:
     """Declare a field of an options dataclass.
@@ -38,8 +37,6 @@ def option(
         The allowed strings, if the field is a choice.
     minimum, maximum
         Inclusive bounds, checked by `check`.
-    cli
-        Whether the command line offers it.
     affects_result
         False for options that change only how the work is done (device, threads): they stay out of the
         fingerprint, so that changing them recomputes nothing.
@@ -49,7 +46,6 @@ def option(
         "choices": tuple(choices) if choices else None,
         "minimum": minimum,
         "maximum": maximum,
-        "cli": cli,
         "affects_result": affects_result,
     }
     return dataclasses.field(default=default, metadata=metadata)

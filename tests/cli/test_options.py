@@ -18,7 +18,6 @@ class DetectionOptions:
     upright: bool = option(False, "Ignore orientation.")
     ratio: float | None = option(None, "Ratio test; none without it.", minimum=0, maximum=1)
     mask: Path | None = option(None, "A mask.")
-    internal: int = option(3, "Not offered.", cli=False)
     bare: int = field(default=4)
 
 
@@ -78,9 +77,8 @@ def test_values_out_of_choices_or_bounds_are_usage_errors(args):
 
 def test_fields_not_meant_for_the_command_line_are_left_out():
     _, values = run()
-    assert "internal" not in values
     assert "bare" not in values
-    assert run("--internal", "1")[0].exit_code == 2
+    assert run("--bare", "1")[0].exit_code == 2
 
 
 def test_help_shows_defaults_and_choices_under_the_dataclass_heading():
