@@ -27,7 +27,7 @@ _CELLS_LOOKED_INTO = 12
 _TRAINING_ROWS_A_CELL = 43
 _ITERATIONS = 4
 # Rows on each side of a block of similarities that stays in a core's cache.
-_BLOCK_CELL, _BLOCK_ROWS = 1024, 2048
+_BLOCK = 1024
 # Which affinities are looked at to tell how near the nearest cells are.
 _EVERY = 16
 
@@ -86,10 +86,10 @@ class DescriptorCells:
         far = np.quantile(behind[:, ::_EVERY], share) if share < 1 else np.inf
         for c, near in enumerate(behind <= far):
             (at,) = np.nonzero(near)
-            for i in range(self.start[c], self.start[c + 1], _BLOCK_CELL):
-                cell = slice(i, min(i + _BLOCK_CELL, self.start[c + 1]))
-                for j in range(0, len(at), _BLOCK_ROWS):
-                    yield cell, at[j : j + _BLOCK_ROWS]
+            for i in range(self.start[c], self.start[c + 1], _BLOCK):
+                cell = slice(i, min(i + _BLOCK, self.start[c + 1]))
+                for j in range(0, len(at), _BLOCK):
+                    yield cell, at[j : j + _BLOCK]
 
 
 def match_in_cells(first: DescriptorCells, second: DescriptorCells) -> Matches:

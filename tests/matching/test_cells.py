@@ -106,8 +106,7 @@ def test_what_is_found_are_mutual_neighbours_among_what_is_compared(n, m, dimens
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cells, "_ROWS_A_CELL", 9)
         patch.setattr(cells, "_CELLS_LOOKED_INTO", looked_into)
-        patch.setattr(cells, "_BLOCK_CELL", 5)
-        patch.setattr(cells, "_BLOCK_ROWS", 7)
+        patch.setattr(cells, "_BLOCK", 5)
         patch.setattr(cells, "_EVERY", 1)
         first, second = unit_rows(n, dimension, seed), unit_rows(m, dimension, seed + 1)
         left, right = DescriptorCells.of(first), DescriptorCells.of(second)
