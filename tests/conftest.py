@@ -1,10 +1,15 @@
 """Fixtures shared by all tests."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+
+# A shell's background job ignores Ctrl-C, and so would the commands that tests start, and stop by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _data_folder() -> Path:

@@ -9,13 +9,13 @@ neighbor search", TPAMI 2011, with exact distances).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sfm.matching.codebook import train_codebook, word_affinity
-from sfm.matching.mutual import Matches, mutual_of
+from sfm.matching.mutual import Matches, distance_of, distance_ratio, mutual_of
 from sfm.matching.nearest import Places, two_nearest
 
 Rows = NDArray[np.float32]
@@ -103,3 +103,26 @@ def match_in_cells(first: DescriptorCells, second: DescriptorCells) -> Matches:
     index = np.column_stack([first.order[found.index[:, 0]], second.order[found.index[:, 1]]])
     order = np.argsort(index[:, 0])
     return Matches(index[order].astype(np.int32), found.distance[order], found.ratio[order])
+
+
+def compared_with_all(matches: Matches, first: DescriptorCells, second: DescriptorCells) -> Matches:
+    """Return matches of `match_in_cells` with their exact ratios: above 1 where another neighbour is nearer.
+
+    It takes two rows of the whole product for each match.
+    """
+    at1, at2 = np.argsort(first.order)[matches.index[:, 0]], np.argsort(second.order)[matches.index[:, 1]]
+    runner_up = np.minimum(
+        _runner_up(first.rows, at1, second.rows, at2), _runner_up(second.rows, at2, first.rows, at1)
+    )
+    return replace(matches, ratio=distance_ratio(matches.distance, runner_up).astype(np.float32))
+
+
+def _runner_up(rows: Rows, of: NDArray[np.int64], others: Rows, matched: NDArray[np.int64]) -> Rows:
+    """Return how far the nearest of others but the matched one is, (K,) for K rows."""
+    similarity = np.empty(len(of), np.float32)
+    for start in range(0, len(of), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        block = rows[of[part]] @ others.T
+        block[np.arange(len(block)), matched[part]] = -1
+        similarity[part] = block.max(axis=1)
+    return distance_of(similarity)

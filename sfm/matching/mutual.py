@@ -62,8 +62,8 @@ def mutual_of(of_first: TwoNearest, of_second: TwoNearest) -> Matches:
     i = i[of_second.index[of_first.index[i]] == i]
     j = of_first.index[i]
     best, runner_up = of_first.best[i], np.minimum(of_first.second[i], of_second.second[j])
-    ratio = distance_ratio(_distance(best), _distance(runner_up)).astype(np.float32)
-    return Matches(np.column_stack([i, j]).astype(np.int32), _distance(best), ratio)
+    ratio = distance_ratio(distance_of(-best), distance_of(-runner_up)).astype(np.float32)
+    return Matches(np.column_stack([i, j]).astype(np.int32), distance_of(-best), ratio)
 
 
 def _tiles(rows: int) -> list[slice]:
@@ -80,5 +80,6 @@ def passes_ratio_test(ratio: ArrayLike, limit: float) -> NDArray[np.bool_]:
     return np.asarray((np.asarray(ratio) < limit) | (limit >= 1))
 
 
-def _distance(opposite_similarity: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.sqrt(np.clip(2 + 2 * opposite_similarity, 0, 4))
+def distance_of(similarity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how far rows of unit length are from each other, given their similarity."""
+    return np.sqrt(np.clip(2 - 2 * similarity, 0, 4))

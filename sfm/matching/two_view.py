@@ -13,13 +13,15 @@ from sfm.geometry.chance import log10_nfa_of
 from sfm.geometry.epipolar import sampson_error_sq
 from sfm.geometry.robust import MAD_TO_SIGMA
 from sfm.geometry.two_view import TwoViewGeometry, Verifier, fundamental_of
-from sfm.matching.cells import DescriptorCells, match_in_cells
+from sfm.matching.cells import DescriptorCells, compared_with_all, match_in_cells
 from sfm.matching.guided import settle_by_geometry
 from sfm.matching.mutual import Matches
 from sfm.matching.options import WEAK_INLIERS, MatchingOptions
 
 # Pairs whose log10 number of false alarms is above this are left to chance: see `sfm.geometry.chance`.
 MAX_LOG10_NFA = -1.0
+# Where few match, one that is taken for more distinct than it is may lead the verifier astray.
+_FEW_MATCHES = 512
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ def _verified(
 ) -> VerifiedMatches:
     """Verify the matches that pass a ratio test, the most distinct first, and weigh them against chance."""
     passed = mutual.below(ratio)
+    if len(passed) <= _FEW_MATCHES:
+        passed = compared_with_all(passed, view1.cells, view2.cells).below(ratio)
     index = passed.index[np.argsort(passed.ratio, kind="stable")]
     xy1, xy2 = _positions(index, view1, view2)
     geometry = verifier.verify(xy1, xy2, view1.camera, view2.camera)

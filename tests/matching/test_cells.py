@@ -7,7 +7,7 @@ from sfm.features.detectors import DogDetector
 from sfm.features.rootsift import RootSift
 from sfm.images.single_photo import read_gray, read_photo
 from sfm.matching import cells
-from sfm.matching.cells import DescriptorCells, match_in_cells
+from sfm.matching.cells import DescriptorCells, compared_with_all, match_in_cells
 from sfm.matching.mutual import match_mutual
 
 from .test_mutual import unit_rows
@@ -154,3 +154,30 @@ def test_real_photographs(sfm_data):
     expected, found = match_mutual(first, second).below(0.8), in_cells(first, second).below(0.8)
     assert len(expected) > 300
     assert len(pairs(expected) ^ pairs(found)) < 0.01 * len(expected)
+
+
+def test_matches_compared_with_all_have_exact_ratios():
+    first = histograms(4000)
+    second = np.concatenate([seen_again(first[::2], 0.5), histograms(2000, seed=7)])
+    left, right = DescriptorCells.of(first), DescriptorCells.of(second)
+    found = match_in_cells(left, right)
+    exact = compared_with_all(found, left, right)
+    np.testing.assert_array_equal(exact.index, found.index)
+    np.testing.assert_array_equal(exact.distance, found.distance)
+    assert (exact.ratio >= found.ratio - 1e-3).all()
+    expected = match_mutual(first, second)
+    ratio_of = dict(zip(map(tuple, expected.index), expected.ratio, strict=True))
+    for pair, ratio in zip(map(tuple, exact.index), exact.ratio, strict=True):
+        if pair in ratio_of:
+            assert ratio == pytest.approx(ratio_of[pair], abs=1e-3)
+        else:
+            assert ratio > 1 - 1e-3  # another one is nearer
+    assert pairs(exact.below(0.8)) <= pairs(expected.below(0.8001))
+
+
+def test_no_matches_to_compare():
+    nothing = match_in_cells(DescriptorCells.of(histograms(5)), DescriptorCells.of(histograms(0)))
+    assert (
+        len(compared_with_all(nothing, DescriptorCells.of(histograms(5)), DescriptorCells.of(histograms(0))))
+        == 0
+    )

@@ -8,6 +8,7 @@ import pytest
 from sfm.features.keypoints import Keypoints
 from sfm.geometry.five_point import FivePointVerifier
 from sfm.geometry.two_view import VerificationOptions
+from sfm.matching import two_view
 from sfm.matching.cells import DescriptorCells
 from sfm.matching.mutual import match_mutual
 from sfm.matching.options import WEAK_INLIERS, MatchingOptions
@@ -84,6 +85,24 @@ def test_a_strong_pair_does_not():
     found = match_views(*views(WEAK_INLIERS + 20, 50), verifier, OPTIONS)
     assert verifier.given == [WEAK_INLIERS + 20]
     assert found.ratio == 0.8
+
+
+def test_few_matches_are_compared_with_all(monkeypatch):
+    """What cells hide would come first where it is taken for more distinct than it is."""
+    first, second = views(40, 60)
+    really = two_view.match_in_cells
+
+    def short_sighted(cells1, cells2):
+        matches = really(cells1, cells2)
+        return replace(matches, ratio=np.where(matches.ratio > 0.8, 0.3, matches.ratio))
+
+    monkeypatch.setattr(two_view, "match_in_cells", short_sighted)
+    verifier = Counting()
+    match_views(first, second, verifier, replace(OPTIONS, weak_ratio=0.8))
+    assert verifier.given == [40]
+    monkeypatch.setattr(two_view, "_FEW_MATCHES", 10)
+    match_views(first, second, verifier, replace(OPTIONS, weak_ratio=0.8))
+    assert verifier.given == [40, 100]
 
 
 def test_looser_matches_that_are_wrong_are_left_out():
