@@ -83,9 +83,12 @@ def match_views(
         The ratio tests, and whether to look again along the lines.
     """
     mutual = match_in_cells(view1.cells, view2.cells)
-    found = _verified(mutual, options.ratio, view1, view2, verifier)
+    hopeful = mutual.below(options.loosest_ratio)
+    if len(hopeful) <= _FEW_MATCHES:
+        hopeful = compared_with_all(hopeful, view1.cells, view2.cells)
+    found = _verified(hopeful, options.ratio, view1, view2, verifier)
     if len(found.geometry.inliers) < WEAK_INLIERS and options.weak_ratio > options.ratio:
-        second_try = _verified(mutual, options.weak_ratio, view1, view2, verifier)
+        second_try = _verified(hopeful, options.weak_ratio, view1, view2, verifier)
         if second_try.log10_nfa < found.log10_nfa:
             found = second_try
     if options.guided and found.beyond_chance:
@@ -94,12 +97,10 @@ def match_views(
 
 
 def _verified(
-    mutual: Matches, ratio: float, view1: DescribedView, view2: DescribedView, verifier: Verifier
+    hopeful: Matches, ratio: float, view1: DescribedView, view2: DescribedView, verifier: Verifier
 ) -> VerifiedMatches:
     """Verify the matches that pass a ratio test, the most distinct first, and weigh them against chance."""
-    passed = mutual.below(ratio)
-    if len(passed) <= _FEW_MATCHES:
-        passed = compared_with_all(passed, view1.cells, view2.cells).below(ratio)
+    passed = hopeful.below(ratio)
     index = passed.index[np.argsort(passed.ratio, kind="stable")]
     xy1, xy2 = _positions(index, view1, view2)
     geometry = verifier.verify(xy1, xy2, view1.camera, view2.camera)
