@@ -108,8 +108,10 @@ def match_in_cells(first: DescriptorCells, second: DescriptorCells) -> Matches:
 def compared_with_all(matches: Matches, first: DescriptorCells, second: DescriptorCells) -> Matches:
     """Return matches of `match_in_cells` with their exact ratios: above 1 where another neighbour is nearer.
 
-    It takes two rows of the whole product for each match.
+    It takes two rows of the whole product for each match; none where there is one cell, for then ratios are exact.
     """
+    if len(second.centres) == 1:
+        return matches
     at1, at2 = np.argsort(first.order)[matches.index[:, 0]], np.argsort(second.order)[matches.index[:, 1]]
     runner_up = np.minimum(
         _runner_up(first.rows, at1, second.rows, at2), _runner_up(second.rows, at2, first.rows, at1)

@@ -60,7 +60,9 @@ def every_other_found(scene: Path, folder: Path, out: Path):
 
 def test_fifty_photographs_of_other_places_are_refused(sfm_data, tmp_path):
     scene = sfm_data / "scenes" / "Herz-Jesus-P8"
-    succeeds("reconstruct", scene / "images", "-o", tmp_path / "map", "--max-keypoints", 1200)
+    succeeds(
+        "reconstruct", scene / "images", "-o", tmp_path / "map", "--max-keypoints", 1200, "--max-size", 1000
+    )
     others = [
         photo
         for folder in sorted((sfm_data / "scenes").iterdir())

@@ -8,7 +8,7 @@ import pytest
 from sfm.features.keypoints import Keypoints
 from sfm.geometry.five_point import FivePointVerifier
 from sfm.geometry.two_view import VerificationOptions
-from sfm.matching import two_view
+from sfm.matching import cells, two_view
 from sfm.matching.cells import DescriptorCells
 from sfm.matching.mutual import match_mutual
 from sfm.matching.options import WEAK_INLIERS, MatchingOptions
@@ -89,7 +89,9 @@ def test_a_strong_pair_does_not():
 
 def test_few_matches_are_compared_with_all(monkeypatch):
     """What cells hide would come first where it is taken for more distinct than it is."""
+    monkeypatch.setattr(cells, "_ROWS_A_CELL", 15)
     first, second = views(40, 60)
+    assert len(second.cells.centres) == 13
     really = two_view.match_in_cells
 
     def short_sighted(cells1, cells2):
