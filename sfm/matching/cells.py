@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sfm.matching.codebook import train_codebook, word_affinity
 from sfm.matching.mutual import Matches, distance_of, distance_ratio, mutual_of
-from sfm.matching.nearest import Places, two_nearest
+from sfm.matching.nearest import Places, parts, two_nearest
 
 Rows = NDArray[np.float32]
 
@@ -26,8 +26,6 @@ _ROWS_A_CELL = 128
 _CELLS_LOOKED_INTO = 12
 _TRAINING_ROWS_A_CELL = 43
 _ITERATIONS = 4
-# Rows on each side of a block of similarities that stays in a core's cache.
-_BLOCK = 1024
 # Which affinities are looked at to tell how near the nearest cells are.
 _EVERY = 16
 
@@ -86,10 +84,9 @@ class DescriptorCells:
         far = np.quantile(behind[:, ::_EVERY], share) if share < 1 else np.inf
         for c, near in enumerate(behind <= far):
             (at,) = np.nonzero(near)
-            for i in range(self.start[c], self.start[c + 1], _BLOCK):
-                cell = slice(i, min(i + _BLOCK, self.start[c + 1]))
-                for j in range(0, len(at), _BLOCK):
-                    yield cell, at[j : j + _BLOCK]
+            for cell in parts(self.start[c], self.start[c + 1]):
+                for part in parts(0, len(at)):
+                    yield cell, at[part]
 
 
 def match_in_cells(first: DescriptorCells, second: DescriptorCells) -> Matches:
@@ -122,8 +119,7 @@ def compared_with_all(matches: Matches, first: DescriptorCells, second: Descript
 def _runner_up(rows: Rows, of: NDArray[np.int64], others: Rows, matched: NDArray[np.int64]) -> Rows:
     """Return how far the nearest of others but the matched one is, (K,) for K rows."""
     similarity = np.empty(len(of), np.float32)
-    for start in range(0, len(of), _BLOCK):
-        part = slice(start, start + _BLOCK)
+    for part in parts(0, len(of)):
         block = rows[of[part]] @ others.T
         block[np.arange(len(block)), matched[part]] = -1
         similarity[part] = block.max(axis=1)

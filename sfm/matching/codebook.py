@@ -11,11 +11,13 @@ from threadpoolctl import threadpool_limits
 
 Floats32 = NDArray[np.float32]
 
+ROWS_PER_WORD = 256
+"""Of how many rows a word is the mean, where there are so many."""
 _FEWEST_ROWS_PER_WORD = 8
 
 
 def train_codebook(
-    rows: Floats32, words: int, rows_per_word: int = 256, iterations: int = 12, seed: int = 0
+    rows: Floats32, words: int, rows_per_word: int = ROWS_PER_WORD, iterations: int = 12, seed: int = 0
 ) -> Floats32:
     """Cluster local descriptors into visual words by k-means.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm.matching.mutual import Matches
+from sfm.matching.mutual import Matches, distance_of
 
 Floats = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ def settle_by_geometry(
         _runner_up(rows1, i[near], lines2[near], rows2, xy2, xy2[j[near]], band_px),
         _runner_up(rows2, j[near], lines1[near], rows1, xy1, xy1[i[near]], band_px),
     )
-    settled[near] = matches.distance[near] < ratio * np.sqrt(np.maximum(2 - 2 * runner_up, 0))
+    settled[near] = matches.distance[near] < ratio * distance_of(runner_up)
     return settled
 
 

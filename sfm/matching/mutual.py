@@ -8,10 +8,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sfm.matching.nearest import TwoNearest, two_nearest
+from sfm.matching.nearest import TwoNearest, parts, two_nearest
 
-# Rows on each side of a tile of similarities that stays in a core's cache.
-_TILE = 1024
 # Similarities are rounded by up to 1e-6, differently within a tile and at its border: so far apart may equal rows be.
 _INDISTINCT = np.float32(2e-3)
 
@@ -52,7 +50,7 @@ def match_mutual(first: NDArray[np.float32], second: NDArray[np.float32]) -> Mat
 
     Memory is that of one tile and a few vectors. Of several equally near rows the first is taken.
     """
-    tiles = product(_tiles(len(first)), _tiles(len(second)))
+    tiles = product(parts(0, len(first)), parts(0, len(second)))
     return mutual_of(*two_nearest(first, second, tiles))
 
 
@@ -64,10 +62,6 @@ def mutual_of(of_first: TwoNearest, of_second: TwoNearest) -> Matches:
     best, runner_up = of_first.best[i], np.minimum(of_first.second[i], of_second.second[j])
     ratio = distance_ratio(distance_of(-best), distance_of(-runner_up)).astype(np.float32)
     return Matches(np.column_stack([i, j]).astype(np.int32), distance_of(-best), ratio)
-
-
-def _tiles(rows: int) -> list[slice]:
-    return [slice(start, min(start + _TILE, rows)) for start in range(0, rows, _TILE)]
 
 
 def distance_ratio(nearest: ArrayLike, second: ArrayLike) -> NDArray[np.floating]:

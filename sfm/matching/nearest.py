@@ -12,6 +12,8 @@ Rows = NDArray[np.float32]
 Places = slice | NDArray[np.int64]
 
 _FARTHEST = np.float32(2)
+# Rows on each side of a block of similarities that stays in a core's cache.
+_BLOCK = 1024
 
 
 class TwoNearest:
@@ -61,6 +63,11 @@ def two_nearest(
     for rows, columns in blocks:
         _fold(-(first[rows]) @ second[columns].T, rows, columns, of_first, of_second)
     return of_first, of_second
+
+
+def parts(start: int, stop: int) -> list[slice]:
+    """Cut a range of rows into parts that make blocks for `two_nearest`."""
+    return [slice(i, min(i + _BLOCK, stop)) for i in range(start, stop, _BLOCK)]
 
 
 def _fold(block: Rows, rows: Places, columns: Places, of_first: TwoNearest, of_second: TwoNearest) -> None:

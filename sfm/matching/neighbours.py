@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sfm.features.keypoints import Keypoints
 from sfm.geometry.epipolar import homogeneous, sampson_error_sq
-from sfm.matching.mutual import distance_ratio, passes_ratio_test
+from sfm.matching.mutual import distance_of, distance_ratio, passes_ratio_test
 from sfm.matching.two_view import VerifiedMatches
 
 Floats = NDArray[np.float64]
@@ -56,7 +56,7 @@ def nearest_neighbours(first: NDArray[np.float32], second: NDArray[np.float32]) 
         values = np.take_along_axis(similarity, best, axis=1)
         order = np.argsort(-values, axis=1)
         index[rows] = np.take_along_axis(best, order, axis=1)
-        distance[rows] = np.sqrt(np.clip(2 - 2 * np.take_along_axis(values, order, axis=1), 0, 4))
+        distance[rows] = distance_of(np.take_along_axis(values, order, axis=1))
     return NearestNeighbours(index, distance)
 
 

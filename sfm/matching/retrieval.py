@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sfm.matching.codebook import train_codebook, word_affinity
+from sfm.matching.codebook import ROWS_PER_WORD, train_codebook, word_affinity
 
 Floats32 = NDArray[np.float32]
 
 WORDS = 64
-_TRAINING_ROWS = WORDS * 256
+_TRAINING_ROWS = WORDS * ROWS_PER_WORD
 
 
 def aggregate(rows: Floats32, codebook: Floats32) -> Floats32:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sfm.features.detectors import DogDetector
 from sfm.features.rootsift import RootSift
 from sfm.images.single_photo import read_gray, read_photo
-from sfm.matching import cells
+from sfm.matching import cells, nearest
 from sfm.matching.cells import DescriptorCells, compared_with_all, match_in_cells
 from sfm.matching.mutual import match_mutual
 
@@ -106,7 +106,7 @@ def test_what_is_found_are_mutual_neighbours_among_what_is_compared(n, m, dimens
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cells, "_ROWS_A_CELL", 9)
         patch.setattr(cells, "_CELLS_LOOKED_INTO", looked_into)
-        patch.setattr(cells, "_BLOCK", 5)
+        patch.setattr(nearest, "_BLOCK", 5)
         patch.setattr(cells, "_EVERY", 1)
         first, second = unit_rows(n, dimension, seed), unit_rows(m, dimension, seed + 1)
         left, right = DescriptorCells.of(first), DescriptorCells.of(second)
@@ -120,8 +120,8 @@ def test_what_is_found_are_mutual_neighbours_among_what_is_compared(n, m, dimens
     best = similarity[i, j]
     np.testing.assert_allclose(best, similarity[i].max(axis=1), atol=1e-5)
     np.testing.assert_allclose(best, similarity[:, j].max(axis=0), atol=1e-5)
-    nearest = similarity.argmax(axis=1)
-    mutual = (similarity[:, nearest].argmax(axis=0) == np.arange(n)) & (similarity.max(axis=1) > -2)
+    partner = similarity.argmax(axis=1)
+    mutual = (similarity[:, partner].argmax(axis=0) == np.arange(n)) & (similarity.max(axis=1) > -2)
     if all(
         (np.diff(np.sort(s, axis=1)[:, -2:]) > 1e-5).all()
         for s in (similarity, similarity.T)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from sfm.matching import mutual
+from sfm.matching import nearest
 from sfm.matching.mutual import Matches, distance_ratio, match_mutual, passes_ratio_test
 
 
@@ -32,7 +32,7 @@ def brute_force(first, second):
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    monkeypatch.setattr(mutual, "_TILE", 7)
+    monkeypatch.setattr(nearest, "_BLOCK", 7)
 
 
 def assert_equals_brute_force(first, second):
@@ -56,7 +56,7 @@ def decided(first, second):
 def test_equals_brute_force_over_many_small_tiles(n, m, dimension, seed):
     # Few dimensions: many rows share their nearest neighbour, within a tile and across tiles.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mutual, "_TILE", 7)
+        patch.setattr(nearest, "_BLOCK", 7)
         first, second = unit_rows(n, dimension, seed), unit_rows(m, dimension, seed + 1)
         assume(decided(first, second))
         assert_equals_brute_force(first, second)
