@@ -75,7 +75,7 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
         )
     facts = {
         "network": f"{NETWORKS[name]}, 128 numbers a patch, stored as fp16",
-        "input": _input(manifest),
+        "input": _input(manifest, options),
         "loss": LOSSES[name] + second_order,
         "data": f"{manifest['points']:,} points, {manifest['patches']:,} patches from the photographs of "
         "[sources.json](sources.json); half of the drawn points have real views, half synthetic ones",
@@ -111,11 +111,14 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
     return "\n".join(lines) + "\n" + LIMITS
 
 
-def _input(manifest: dict[str, Any]) -> str:
+def _input(manifest: dict[str, Any], options: dict[str, Any]) -> str:
     """Tell what the network sees."""
+    light = ", their light evened out (local contrast)" if options["local_contrast"] else ""
     foveation = manifest["foveation"]
     middle = f", {1 + foveation:g} times as fine in the middle as on average" if foveation else ""
-    return f"32 x 32 grey patches, {manifest['patch_scale']:g} sigmas of their DoG keypoint wide{middle}"
+    return (
+        f"32 x 32 grey patches, {manifest['patch_scale']:g} sigmas of their DoG keypoint wide{middle}{light}"
+    )
 
 
 def _harder(options: dict[str, Any]) -> str:
@@ -151,6 +154,8 @@ def _commands(name: str, options: dict[str, Any], built: dict[str, Any]) -> list
     for key in ("steps", "batch_size", "scenes_per_batch", "relit", "learning_rate", "seed"):
         if options[key] != getattr(TrainingOptions(), key):
             train.append(f"--{key.replace('_', '-')} {options[key]:g}")
+    if not options["local_contrast"]:
+        train.append("--no-local-contrast")
     train += [f"--hold-out {scene}" for scene in options["validation_scenes"]]
     return [
         "sfm patches build sources.json -o patches \\",

@@ -1,8 +1,8 @@
 """The networks that describe a patch, layer for layer as they were published, so that published weights load.
 
 All of them take (N, 1, 32, 32) patches in grey levels 0 to 255, bring every patch to zero mean and unit
-variance themselves, and answer with 128 numbers a patch. No weights come with this module: see
-`sfm.features.pretrained`.
+variance themselves, and answer with 128 numbers a patch. Before that they even out its light, if they were trained so.
+No weights come with this module: see `sfm.features.pretrained`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from sfm.features.local_contrast import local_contrast
+
 PATCH_SIZE = 32
 DIMENSION = 128
 # Gain of the orthogonal initialisation in the HardNet and SOSNet papers' training.
@@ -23,6 +25,12 @@ ORTHOGONAL_GAIN = 0.6
 class PatchNetwork(nn.Module):
     """The contract of every network.
 
+    Parameters
+    ----------
+    evens_light
+        Whether it sees the local contrast of patches (`sfm.features.local_contrast`) instead of grey levels, as its
+        weights were trained; published weights were not.
+
     Attributes
     ----------
     trunk_name
@@ -30,6 +38,10 @@ class PatchNetwork(nn.Module):
     """
 
     trunk_name = "features"
+
+    def __init__(self, *, evens_light: bool = False) -> None:
+        super().__init__()
+        self.evens_light = evens_light
 
     @property
     def trunk(self) -> nn.Sequential:
@@ -62,8 +74,13 @@ class PatchNetwork(nn.Module):
         -------
         (N, 128) float32, rows of unit length (TFeat's are not, as published).
         """
-        normalised = self.normalise_patches(patches).to(patches.dtype)
-        return self.normalise_rows(self.trunk(normalised).flatten(1))
+        seen = local_contrast(patches) if self.evens_light else patches
+        normalised = self.normalise_patches(seen).to(patches.dtype)
+        return self.normalise_rows(self.describe(normalised))
+
+    def describe(self, normalised: Tensor) -> Tensor:
+        """Run the layers over (N, 1, 32, 32) normalised patches: (N, 128) rows of any length."""
+        return self.trunk(normalised).flatten(1)
 
     def initialise(self) -> None:
         """Draw orthogonal weights (Mishchuk et al. 2017) from torch's generator."""
@@ -91,8 +108,8 @@ class HardNet(PatchNetwork):
     Mishchuk, Mishkin, Radenovic and Matas, "Working hard to know your neighbor's margins", NeurIPS 2017.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, evens_light: bool = False) -> None:
+        super().__init__(evens_light=evens_light)
         self.features = nn.Sequential(*_seven_convolutions(dropout=0.3))
 
 
@@ -105,8 +122,8 @@ class SosNet(PatchNetwork):
 
     trunk_name = "layers"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, evens_light: bool = False) -> None:
+        super().__init__(evens_light=evens_light)
         self.layers = nn.Sequential(_InstanceNorm(), *_seven_convolutions(dropout=0.1))
 
     def normalise_patches(self, patches: Tensor) -> Tensor:
@@ -122,8 +139,8 @@ class L2Net(PatchNetwork):
     leaves the affine part alone, as the paper does.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, evens_light: bool = False) -> None:
+        super().__init__(evens_light=evens_light)
         self.features = nn.Sequential(*_seven_convolutions(dropout=None, affine=True))
         for module in self.features:
             if isinstance(module, nn.BatchNorm2d):
@@ -137,8 +154,8 @@ class TFeat(PatchNetwork):
     convolutional neural networks", BMVC 2016.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, evens_light: bool = False) -> None:
+        super().__init__(evens_light=evens_light)
         self.features = nn.Sequential(
             _InstanceNorm(),
             nn.Conv2d(1, 32, kernel_size=7),
@@ -149,9 +166,17 @@ class TFeat(PatchNetwork):
         )
         self.descr = nn.Sequential(nn.Linear(64 * 8 * 8, DIMENSION), nn.Tanh())
 
-    def forward(self, patches: Tensor) -> Tensor:
-        """Describe patches; see `PatchNetwork.forward`. Rows are not normalised."""
-        rows: Tensor = self.descr(self.features(patches).flatten(1))
+    def normalise_patches(self, patches: Tensor) -> Tensor:
+        """Leave the patches to the network's first layer, in float32."""
+        return patches.float()
+
+    def describe(self, normalised: Tensor) -> Tensor:
+        """Run both convolutions and the linear layer."""
+        rows: Tensor = self.descr(self.features(normalised).flatten(1))
+        return rows
+
+    def normalise_rows(self, rows: Tensor) -> Tensor:
+        """Leave the rows as long as they are, in float32."""
         return rows.float()
 
     def initialise(self) -> None:

@@ -24,6 +24,8 @@ FOLDER = Path(__file__).with_name("weights")
 MANIFEST = "manifest.json"
 # What a state dict is wrapped in, in the checkpoints that the papers' authors published.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
+# Entry of a weights file whose network sees local contrast.
+_EVENED, _YES = "local_contrast", "yes"
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def load(name: str, path: Path | None = None) -> Pretrained:
     trained_as = metadata.get("descriptor", name)
     if NETWORKS.get(trained_as) is not NETWORKS[name]:
         raise InputError(f"{path} holds weights of {trained_as}, not of {name}.")
-    network = NETWORKS[name]()
+    network = NETWORKS[name](evens_light=metadata.get(_EVENED) == _YES)
     _fill(network, state, name, path)
     return Pretrained(name, network.eval(), sha256(path), _window(metadata))
 
@@ -97,7 +99,8 @@ def save(network: PatchNetwork, name: str, path: Path, *, window: PatchWindow | 
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise ValueError(f"the weights of {name} do not fit into half precision")
     seen = {} if window is None else {"patch_scale": str(window.scale), "foveation": str(window.foveation)}
-    write_tensors(path, tensors, {"descriptor": name, **seen})
+    evened = {_EVENED: _YES} if network.evens_light else {}
+    write_tensors(path, tensors, {"descriptor": name, **seen, **evened})
 
 
 def publish(name: str, path: Path, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:

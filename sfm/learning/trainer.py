@@ -153,8 +153,10 @@ class _Run:
         self.sampler = BatchSampler(
             patches, points, options.batch_size, options.seed, options.scenes_per_batch
         )
+        evens_light = init.network.evens_light if init else options.local_contrast
         self.identity = {
             **as_recorded(options),
+            "local_contrast": evens_light,
             "batch_size": self.sampler.batch_size,
             "patch_set": {
                 key: patches.manifest[key] for key in ("points", "patches", "patch_scale", "foveation")
@@ -170,7 +172,7 @@ class _Run:
             options.precision == "auto" and multiplies_bfloat16(self.device)
         )
         torch.manual_seed(options.seed)
-        self.network = channels_last(_start(options.loss, init).to(self.device))
+        self.network = channels_last(_start(options.loss, evens_light, init).to(self.device))
         trainable = [p for p in self.network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(trainable, lr=options.learning_rate)
         self.step = 0
@@ -315,9 +317,9 @@ class _Run:
         return f"{self.checkpoint} is the last good state." if self.checkpoint.is_file() else ""
 
 
-def _start(loss: str, init: pretrained.Pretrained | None) -> PatchNetwork:
+def _start(loss: str, evens_light: bool, init: pretrained.Pretrained | None) -> PatchNetwork:
     """Return a new network, or a copy of `init`, which must be of the same kind."""
-    network = NETWORKS[loss]()
+    network = NETWORKS[loss](evens_light=evens_light)
     if init is None:
         network.initialise()
     elif type(init.network) is not type(network):

@@ -16,6 +16,11 @@ class TrainingOptions:
         "What to train, and by which loss.",
         choices=("sosnet", "triplet", "hardnet", "tfeat", "l2net"),
     )
+    local_contrast: bool = option(
+        True,
+        "Show the network patches whose light is evened out, which matters most by night. Weights given by --init "
+        "go on as they were trained.",
+    )
     steps: int = option(2500, "Number of batches.", minimum=1)
     batch_size: int = option(512, "Points in a batch, each with two patches.", minimum=2)
     scenes_per_batch: int = option(

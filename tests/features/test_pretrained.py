@@ -36,6 +36,16 @@ def test_what_is_saved_is_loaded_in_half_precision(network, tmp_path):
             assert torch.allclose(loaded.network.state_dict()[key], value.float(), rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("evens_light", [True, False])
+def test_weights_tell_whether_their_network_evens_light(tmp_path, evens_light):
+    path = tmp_path / "weights.safetensors"
+    network = SosNet(evens_light=evens_light)
+    pretrained.save(network, "sosnet", path, window=None)
+    assert pretrained.load("sosnet", path).network.evens_light == evens_light
+    torch.save(network.state_dict(), tmp_path / "published.pth")
+    assert not pretrained.load("sosnet", tmp_path / "published.pth").network.evens_light
+
+
 def test_the_same_network_under_another_name_is_accepted(network, tmp_path):
     path = tmp_path / "weights.safetensors"
     pretrained.save(network, "sosnet", path, window=PatchWindow(24))

@@ -191,6 +191,18 @@ def test_training_starts_from_given_weights(patches, tmp_path):
         train(patches, tmp_path / "c", TrainingOptions(loss="sosnet", steps=1), init=init)
 
 
+@pytest.mark.parametrize("evens_light", [True, False])
+def test_given_weights_go_on_as_they_were_trained(patches, tmp_path, evens_light):
+    options = dataclasses.replace(SMALL, steps=1, local_contrast=evens_light)
+    init = pretrained.load("tfeat", train(patches, tmp_path / "a", options).weights)
+    assert init.network.evens_light == evens_light
+    other = dataclasses.replace(options, local_contrast=not evens_light)
+    trained = train(patches, tmp_path / "b", other, init=init)
+    assert pretrained.load("tfeat", trained.weights).network.evens_light == evens_light
+    history = json.loads((tmp_path / "b" / "history.json").read_text())
+    assert history["options"]["local_contrast"] == evens_light
+
+
 def test_validation_scenes_are_never_trained_on(patches, tmp_path):
     run = trainer._Run(patches, tmp_path, SMALL, ("market",), None)
     drawn = np.concatenate([run.sampler._draw_points(np.random.default_rng(k)) for k in range(20)])
