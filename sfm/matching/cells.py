@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +68,17 @@ class DescriptorCells:
         start = np.concatenate([[0], np.cumsum(np.bincount(cell, minlength=len(centres)))])
         return DescriptorCells(descriptors[order], order, start, centres)
 
+    @cached_property
+    def row_of(self) -> NDArray[np.int64]:
+        """Which row describes each keypoint, (N,) int64."""
+        row_of = np.empty_like(self.order)
+        row_of[self.order] = np.arange(len(self.order))
+        return row_of
+
     @property
     def descriptors(self) -> Rows:
         """The descriptors in the order of the keypoints, (N, D) float32."""
-        descriptors = np.empty_like(self.rows)
-        descriptors[self.order] = self.rows
-        return descriptors
+        return self.rows[self.row_of]
 
     def blocks(self, others: Rows) -> Iterator[tuple[Places, Places]]:
         """Tell which rows are compared with which of `others` (M, D): those that lie near their cell."""
@@ -109,7 +115,7 @@ def compared_with_all(matches: Matches, first: DescriptorCells, second: Descript
     """
     if len(second.centres) == 1:
         return matches
-    at1, at2 = np.argsort(first.order)[matches.index[:, 0]], np.argsort(second.order)[matches.index[:, 1]]
+    at1, at2 = first.row_of[matches.index[:, 0]], second.row_of[matches.index[:, 1]]
     runner_up = np.minimum(
         _runner_up(first.rows, at1, second.rows, at2), _runner_up(second.rows, at2, first.rows, at1)
     )
