@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,7 +18,7 @@ from sfm.images.decode import load_gray
 from sfm.images.photo_set import Photo, Skipped
 from sfm.progress import SILENT, Progress
 from sfm.stopwatch import Stopwatch
-from sfm.threads import one_thread_each, usable_cores
+from sfm.threads import pool_of_cores
 from sfm.words import count
 from sfm.workspace import Recipe, Workspace
 
@@ -159,8 +158,7 @@ def describe_together(
     start = time.monotonic()
     with (
         progress.stage("Describe", len(photos)) as step,
-        one_thread_each(),
-        ThreadPoolExecutor(usable_cores()) as pool,
+        pool_of_cores() as pool,
     ):
         times = []
         for of_image in pool.map(work, photos):
@@ -277,8 +275,7 @@ def _on_each(
     skipped: list[Skipped] = []
     with (
         progress.stage(title, len(photos)) as step,
-        one_thread_each(),
-        ThreadPoolExecutor(usable_cores()) as pool,
+        pool_of_cores() as pool,
     ):
         for outcome in pool.map(work, photos):
             if isinstance(outcome, Skipped):
@@ -333,7 +330,7 @@ def _tell_what_changed(
     what: str, photos: Sequence[Photo], differences: Callable[[Photo], list[str]], progress: Progress
 ) -> None:
     """Say how many images are made anew, and why; each is read for it if there is something to compare with."""
-    with ThreadPoolExecutor(usable_cores()) as pool:
+    with pool_of_cores() as pool:
         reasons = Counter(reason for told in pool.map(differences, photos) for reason in told)
     for reason, number in reasons.items():
         progress.say(f"{what} of {count(number, 'images')} are made anew: {reason}.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,7 +21,7 @@ from sfm.matching.two_view import MAX_LOG10_NFA, DescribedView, VerifiedMatches,
 from sfm.options import as_recorded
 from sfm.pipelines.features import FeatureSet
 from sfm.progress import SILENT, Progress
-from sfm.threads import map_in_order, one_thread_each, usable_cores
+from sfm.threads import map_in_order, pool_of_cores
 from sfm.words import count
 from sfm.workspace import Workspace, changes, digest_of
 
@@ -129,8 +128,7 @@ def _match_missing(
     batch: list[PairResult] = []
     with (
         progress.stage("Match and verify", len(missing), "pairs") as step,
-        one_thread_each(),
-        ThreadPoolExecutor(usable_cores()) as pool,
+        pool_of_cores() as pool,
     ):
         try:
             for pair, (verified, found) in map_in_order(pool, matcher, missing):

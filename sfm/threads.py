@@ -12,6 +12,8 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from sfm.allocator import keep_freed_memory
+
 
 def usable_cores() -> int:
     """Return on how many cores this process may run: fewer than there are where it was given only some."""
@@ -61,3 +63,15 @@ def one_thread_each() -> Iterator[None]:
         cv2.setNumThreads(of_opencv)
         if torch:
             torch.set_num_threads(of_torch)
+
+
+@contextmanager
+def pool_of_cores() -> Iterator[ThreadPoolExecutor]:
+    """Open a pool of one thread a core, for photographs and pairs that are worked on side by side.
+
+    Libraries keep to the thread that calls them, and freed memory stays with the process: the next photograph needs
+    buffers as large as the last one's, and having them cleared by the system took 6 to 9% of a whole run.
+    """
+    keep_freed_memory()
+    with one_thread_each(), ThreadPoolExecutor(usable_cores()) as pool:
+        yield pool

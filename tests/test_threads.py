@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import pytest
 
-from sfm.threads import map_in_order, one_thread_each, usable_cores
+from sfm import threads
+from sfm.threads import map_in_order, one_thread_each, pool_of_cores, usable_cores
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no process can be held to a core here")
@@ -54,3 +56,20 @@ def test_opencv_is_held_to_one_thread_and_let_go():
         assert cv2.getNumThreads() == 3
     finally:
         cv2.setNumThreads(before)
+
+
+def test_a_pool_has_a_thread_a_core_and_keeps_freed_memory(monkeypatch):
+    kept = []
+    monkeypatch.setattr(threads, "usable_cores", lambda: 3)
+    monkeypatch.setattr(threads, "keep_freed_memory", lambda: kept.append(True))
+    together = threading.Barrier(3, timeout=10)
+    before = cv2.getNumThreads()
+
+    def work(_):
+        together.wait()
+        return cv2.getNumThreads()
+
+    with pool_of_cores() as pool:
+        assert list(pool.map(work, range(3))) == [1, 1, 1]
+    assert kept == [True]
+    assert cv2.getNumThreads() == before

@@ -34,12 +34,19 @@ def local_contrast(patches: Tensor) -> Tensor:
     # Without autocast: in half precision the logarithms of neighbouring grey levels are the same number.
     with torch.autocast(patches.device.type, enabled=False):
         light = torch.log(patches.float() + _DARK)
-        spread, mean = torch.std_mean(light, dim=(1, 2, 3), keepdim=True)
-        light = (light - mean) / (spread + 1e-7)
+        light = light - light.mean(dim=(2, 3), keepdim=True)
+        light = light / (_standard_deviation(light) + 1e-7)
         window = _window(patches.shape[-1], patches.device)
         light = light - window @ light @ window.T
         local_spread = (window @ light.square() @ window.T).sqrt()
         return light / (local_spread + _LEAST_SPREAD)
+
+
+def _standard_deviation(centred: Tensor) -> Tensor:
+    """Return that of each patch of zero mean, (N, 1, 1, 1); `torch.std` takes fifty times as long on a CPU."""
+    pixels = centred.shape[-1] * centred.shape[-2]
+    length: Tensor = torch.linalg.vector_norm(centred, dim=(2, 3), keepdim=True)
+    return length / (pixels - 1) ** 0.5
 
 
 def _window(size: int, device: torch.device) -> Tensor:

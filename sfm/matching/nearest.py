@@ -61,13 +61,18 @@ def two_nearest(
     """
     of_first, of_second = TwoNearest(len(first)), TwoNearest(len(second))
     for rows, columns in blocks:
-        _fold(-(first[rows]) @ second[columns].T, rows, columns, of_first, of_second)
+        _fold(-_rows_at(first, rows) @ _rows_at(second, columns).T, rows, columns, of_first, of_second)
     return of_first, of_second
 
 
 def parts(start: int, stop: int) -> list[slice]:
     """Cut a range of rows into parts that make blocks for `two_nearest`."""
     return [slice(i, min(i + _BLOCK, stop)) for i in range(start, stop, _BLOCK)]
+
+
+def _rows_at(rows: Rows, places: Places) -> Rows:
+    # `take` copies rows several times as fast as indexing with an array does.
+    return rows[places] if isinstance(places, slice) else np.take(rows, places, axis=0)
 
 
 def _fold(block: Rows, rows: Places, columns: Places, of_first: TwoNearest, of_second: TwoNearest) -> None:

@@ -161,7 +161,7 @@ def test_nothing_readable(tmp_path):
 
 
 def test_a_failure_ends_the_stage_and_keeps_what_is_done(folder, monkeypatch):
-    monkeypatch.setattr("sfm.pipelines.features.usable_cores", lambda: 1)
+    monkeypatch.setattr("sfm.threads.usable_cores", lambda: 1)
     for i in range(20):
         save(folder / f"more{i:02d}.jpg", picture(seed=i))
     detector = Corners()

@@ -193,7 +193,7 @@ def test_pairs_not_asked_for_any_more_are_dropped(scene):
 def test_stopped_half_way_the_finished_pairs_are_kept(scene, monkeypatch):
     whole, _ = Scene(scene.workspace.root.parent / "other").match()
     monkeypatch.setattr(matching, "_PAIRS_A_TRANSACTION", 2)
-    monkeypatch.setattr(matching, "usable_cores", lambda: 1)
+    monkeypatch.setattr("sfm.threads.usable_cores", lambda: 1)
     really, calls = matching.match_views, []
 
     def stops(*arguments):
@@ -221,7 +221,7 @@ def test_images_without_keypoints(scene):
 def test_the_order_of_threads_does_not_matter(tmp_path, monkeypatch):
     results = []
     for workers in (1, 4):
-        monkeypatch.setattr(matching, "usable_cores", lambda workers=workers: workers)
+        monkeypatch.setattr("sfm.threads.usable_cores", lambda workers=workers: workers)
         results.append(Scene(tmp_path / str(workers)).match()[0])
     assert results[0].pairs == results[1].pairs
     assert results[0].digest == results[1].digest
