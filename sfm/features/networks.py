@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sfm.features.local_contrast import local_contrast
+from sfm.features.standardise import standardised
 
 PATCH_SIZE = 32
 DIMENSION = 128
@@ -52,10 +53,7 @@ class PatchNetwork(nn.Module):
 
     def normalise_patches(self, patches: Tensor) -> Tensor:
         """Bring (N, 1, 32, 32) float32 patches to zero mean and unit variance."""
-        # Without autocast: a variance of grey levels overflows half precision and an epsilon vanishes in it.
-        with torch.autocast(patches.device.type, enabled=False):
-            std, mean = torch.std_mean(patches.float(), dim=(1, 2, 3), keepdim=True)
-            return (patches.float() - mean) / (std + 1e-7)
+        return standardised(patches)
 
     def normalise_rows(self, rows: Tensor) -> Tensor:
         """Bring (N, 128) rows to unit length, in float32."""
