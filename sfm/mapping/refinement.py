@@ -171,18 +171,23 @@ def _adjusted_straight(model: Model, cameras: Iterable[int], adjustment: _Adjust
 
 
 def _with_principal_points(adjusted: _Adjusted, busy: Collection[int], adjustment: _Adjustment) -> _Adjusted:
-    """Return a model adjusted with the principal points of busy cameras, where the images clearly say so."""
+    """Return a model adjusted with the principal points of busy cameras, where the images clearly say so.
+
+    Once they have said so, the points are adjusted in every round: errors of the first bend them too.
+    """
     model = pycolmap.Reconstruction(adjusted.model)
     of_busy_only = replace(adjustment, held_cameras=set(model.cameras) - set(busy))
     refined = of_busy_only.of(model, principal_point=True)
-    clear = 2 * (adjusted.cost - refined.cost) / adjustment.sigma_px**2 > _SIGNIFICANT
-    return refined if clear and all(_near_centre(model.camera(i)) for i in busy) else adjusted
+    gain = 2 * (adjusted.cost - refined.cost) / adjustment.sigma_px**2
+    clear = gain > _SIGNIFICANT or any(_off_centre(adjusted.model.camera(i)) > 0 for i in busy)
+    return refined if clear and all(_off_centre(model.camera(i)) <= _OFF_CENTRE for i in busy) else adjusted
 
 
-def _near_centre(camera: pycolmap.Camera) -> bool:
+def _off_centre(camera: pycolmap.Camera) -> float:
+    """Return how far a principal point is from the centre, as a share of the image's longer side."""
     size = np.array([camera.width, camera.height])
     point = np.array([camera.principal_point_x, camera.principal_point_y])
-    return bool(np.abs(point - size / 2).max() <= _OFF_CENTRE * size.max())
+    return float(np.abs(point - size / 2).max() / size.max())
 
 
 @dataclass(frozen=True)

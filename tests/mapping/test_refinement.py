@@ -136,6 +136,23 @@ class TestPrincipalPoint:
         assert principal_point(without) == (0, 0)
         assert rotation_error_deg(model, truth) < 0.3 * rotation_error_deg(without, truth)
 
+    def test_wrong_observations_that_the_first_round_saw_do_not_stay_in_it(self):
+        right, _ = seen_off_centre((6.0, -8.0))
+        spoilt = pycolmap.Reconstruction(right)
+        rng = np.random.default_rng(0)
+        for image in spoilt.images.values():
+            for point in image.points2D:
+                if rng.random() < 0.3:
+                    point.xy = point.xy + OFF_PX
+        once = refine_robustly(pycolmap.Reconstruction(spoilt), (), 10.0, 1.5, rounds=1)
+        thrice = refine_robustly(spoilt, (), 10.0, 1.5)
+        right = refine_robustly(right, (), 10.0, 1.5)
+
+        def away(model):
+            return np.hypot(*np.subtract(principal_point(model), principal_point(right)))
+
+        assert away(thrice) < 0.6 * away(once)
+
     @pytest.mark.parametrize(
         ("by_px", "images", "held"),
         [
