@@ -3,7 +3,8 @@
     sfm benchmark homographies frankfurt ... -d sift -d triplet -d sosnet --json > figures.json
     python benchmarks/model_card.py sosnet --run runs/sosnet --patches runs/patches --figures figures.json
 
-With --publish the weights also go into the package, under their name.
+Where a training went on from another's weights, --run takes both folders, in their order. With --publish the weights
+also go into the package, under their name.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import itertools
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +62,11 @@ LIMITS = """
 DIGITS = {"correct": 0, "correct below it": 0, "correct a pair": 0, "ratio": 2, "dimensions": 1}
 
 
-def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list[dict[str, Any]]) -> str:
+def card(
+    name: str, runs: Sequence[dict[str, Any]], manifest: dict[str, Any], results: list[dict[str, Any]]
+) -> str:
     """Return the card as Markdown."""
-    options, last = run["options"], run["history"][-1]
+    options, last = runs[-1]["options"], runs[-1]["history"][-1]
     weight = options["second_order_weight"]
     weight = RECIPES[name].second_order_weight if weight is None else weight
     second_order = f" (weight {weight:g}, {options['neighbours']} neighbours)" if weight else ""
@@ -83,8 +87,9 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
             sorted({source["licence"] for source in manifest["sources"]})
         ),
         "held out for validation": f"whole scenes: {', '.join(held_out)}" if held_out else "nothing",
-        "recipe": _recipe(options),
-        "time": f"{run['seconds'] / 60:.0f} minutes on one thread of a shared CPU, {run['precision']}",
+        "recipe": "; from these weights ".join(_recipe(run["options"]) for run in runs),
+        "time": f"{sum(run['seconds'] for run in runs) / 60:.0f} minutes on one thread of a shared CPU, "
+        f"{runs[-1]['precision']}",
         "at the end": at_the_end,
     }
     lines = [f"# Model card: {name}", "", "| | |", "|---|---|"]
@@ -94,7 +99,8 @@ def card(name: str, run: dict[str, Any], manifest: dict[str, Any], results: list
         "Made by (see [training](../training.md)):",
         "",
         "```",
-        *_commands(name, options, manifest["options"] | {"foveation": manifest["foveation"]}),
+        *_build_command(manifest["options"] | {"foveation": manifest["foveation"]}),
+        *_train_commands(name, [run["options"] for run in runs]),
         "```",
         "",
     ]
@@ -136,8 +142,8 @@ def _recipe(options: dict[str, Any]) -> str:
     )
 
 
-def _commands(name: str, options: dict[str, Any], built: dict[str, Any]) -> list[str]:
-    """Return the commands that build the patch set and train on it."""
+def _build_command(built: dict[str, Any]) -> list[str]:
+    """Return the command that builds the patch set."""
     build = [
         f"--{key.replace('_', '-')} {built[key]:g}"
         for key in (
@@ -150,19 +156,27 @@ def _commands(name: str, options: dict[str, Any], built: dict[str, Any]) -> list
         )
         if built[key] != getattr(PatchSetOptions(), key)
     ]
-    train = [f"--loss {name}"]
-    for key in ("steps", "batch_size", "scenes_per_batch", "relit", "learning_rate", "seed"):
-        if options[key] != getattr(TrainingOptions(), key):
-            train.append(f"--{key.replace('_', '-')} {options[key]:g}")
-    if not options["local_contrast"]:
-        train.append("--no-local-contrast")
-    train += [f"--hold-out {scene}" for scene in options["validation_scenes"]]
-    return [
-        "sfm patches build sources.json -o patches \\",
-        f"    {' '.join(build)}",
-        f"sfm train patches -o {name}-run \\",
-        f"    {' '.join(train)}",
-    ]
+    return ["sfm patches build sources.json -o patches \\", f"    {' '.join(build)}"]
+
+
+def _train_commands(name: str, stages: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the commands that train on it, each from the weights of the one before."""
+    lines = []
+    before = None
+    for number, options in enumerate(stages, start=1):
+        train = [f"--loss {name}"]
+        for key in ("steps", "batch_size", "scenes_per_batch", "relit", "learning_rate", "seed"):
+            if options[key] != getattr(TrainingOptions(), key):
+                train.append(f"--{key.replace('_', '-')} {options[key]:g}")
+        if before:
+            train.append(f"--init {before}/weights.safetensors")
+        elif not options["local_contrast"]:
+            train.append("--no-local-contrast")
+        train += [f"--hold-out {scene}" for scene in options["validation_scenes"]]
+        folder = f"{name}-run" if number == len(stages) else f"{name}-run-{number}"
+        lines += [f"sfm train patches -o {folder} \\", f"    {' '.join(train)}"]
+        before = folder
+    return lines
 
 
 def _table(results: list[dict[str, Any]], descriptors: list[str]) -> list[str]:
@@ -197,23 +211,40 @@ def _merged(files: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     return list(by_test.values())
 
 
+def _chained(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """Read the trainings, each of which must have gone on from the weights of the one before."""
+    runs = [json.loads((folder / "history.json").read_text()) for folder in folders]
+    came_from = [None, *(pretrained.sha256(folder / "weights.safetensors") for folder in folders[:-1])]
+    for run, folder, before in zip(runs, folders, came_from, strict=True):
+        if run["options"]["init"] != before:
+            raise SystemExit(f"{folder} did not go on from the folder before it: give --run the whole chain.")
+    return runs
+
+
 def main() -> None:
     """Write the card and the curve, and publish the weights if asked."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", choices=sorted(NETWORKS))
-    parser.add_argument("--run", type=Path, required=True, help="output folder of sfm train")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="output folder of sfm train; before it those whose weights it went on from",
+    )
     parser.add_argument("--patches", type=Path, required=True, help="the patch set it was trained on")
     parser.add_argument("--figures", type=Path, nargs="*", default=[], help="files of sfm benchmark --json")
     parser.add_argument("--publish", action="store_true", help="put the weights into the package")
     arguments = parser.parse_args()
-    run = json.loads((arguments.run / "history.json").read_text())
+    runs = _chained(arguments.run)
+    weights = arguments.run[-1] / "weights.safetensors"
     manifest = PatchSet.open(arguments.patches).manifest
     results = _merged([json.loads(path.read_text())["results"] for path in arguments.figures])
     if arguments.publish:
-        options = run["options"]
-        facts = {key: options[key] for key in ("loss", "seed", "steps", "batch_size")}
+        facts = {key: runs[-1]["options"][key] for key in ("loss", "seed", "steps", "batch_size")}
+        facts["steps"] = sum(run["options"]["steps"] for run in runs)
         network = NETWORKS[arguments.name].partition(" (")[0]
         facts = {
             "network": network,
@@ -221,10 +252,10 @@ def main() -> None:
             **facts,
         }
         facts["card"] = f"docs/models/{arguments.name}.md"
-        pretrained.publish(arguments.name, arguments.run / "weights.safetensors", facts)
+        pretrained.publish(arguments.name, weights, facts)
     with atomic_path(CARDS / f"{arguments.name}.md") as temporary:
-        temporary.write_text(card(arguments.name, run, manifest, results), encoding="utf-8")
-    shutil.copyfile(arguments.run / "curve.png", CARDS / f"{arguments.name}-curve.png")
+        temporary.write_text(card(arguments.name, runs, manifest, results), encoding="utf-8")
+    shutil.copyfile(arguments.run[-1] / "curve.png", CARDS / f"{arguments.name}-curve.png")
 
 
 if __name__ == "__main__":
