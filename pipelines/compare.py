@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,60 +16,28 @@ from sfm.features.detectors import DogDetector
 from sfm.files import write_image, write_json, write_text
 from sfm.images.photo_set import PhotoSet, gps_positions, orientations_of
 from sfm.json_values import to_json
-from sfm.mapping.database import VerifiedPair
-from sfm.mapping.sparse_map import SparseMap
+from sfm.pipelines.comparison_arms import ArmRun, Shown, arms_of
 from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers, run_numbers
 from sfm.pipelines.comparison_table import table_csv, table_json
 from sfm.pipelines.contenders import Contender, default_descriptors, parse_contenders
 from sfm.pipelines.evaluate import read_truth
 from sfm.pipelines.features import describe_together, detect_keypoints
-from sfm.pipelines.finished_run import FinishedRun, capture_times_s
-from sfm.pipelines.reconstruct import (
+from sfm.pipelines.finished_run import capture_times_s
+from sfm.pipelines.photographs import (
     Photographs,
-    map_photographs,
     output_named,
     read_photographs,
     refuse_output_among_images,
 )
-from sfm.pipelines.report import (
-    gallery_of,
-    option_words,
-    pairs_to_show,
-    problems_of,
-    title_of,
-)
+from sfm.pipelines.reconstruct import map_photographs
+from sfm.pipelines.report import option_words, title_of
 from sfm.pipelines.run_record import RunRecord
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
-from sfm.report.comparison import Arm, ComparisonContent, Table
+from sfm.report.comparison import ComparisonContent, Table
 from sfm.report.comparison_page import write_comparison
 from sfm.report.comparison_picture import draw_comparison
 from sfm.workspace import Workspace
-
-# Added to inliers before they are compared by ratio: below it, twice as many say little.
-_FEW_INLIERS = 15
-
-
-@dataclass(frozen=True)
-class ArmRun:
-    """One map of an arm.
-
-    Attributes
-    ----------
-    seed
-        Its seed.
-    out
-        Its folder, that of a finished run if there is a map.
-    numbers
-        Values by the keys of the table's metrics.
-    failure
-        Why there is no map; empty if there is one.
-    """
-
-    seed: int
-    out: Path
-    numbers: Mapping[str, float]
-    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,15 +63,6 @@ class Comparison:
     failures: Mapping[str, str]
     table: Table
     record: Mapping[str, Any]
-
-
-@dataclass
-class _Shown:
-    """What an arm is shown by: its first map."""
-
-    sparse_map: SparseMap | None = None
-    record: Mapping[str, Any] = field(default_factory=dict)
-    out: Path | None = None
 
 
 def compare(
@@ -169,7 +127,7 @@ def compare(
     truth = _truth(ground_truth, photographs.photo_set, progress) if ground_truth is not None else None
     workspace = Workspace(out)
     runs: dict[str, list[ArmRun]] = {name: [] for name in choices}
-    shown = {name: _Shown() for name in choices}
+    shown = {name: Shown() for name in choices}
     with workspace.lock():
         photographs = _detect_once(photographs, workspace, options, record, progress)
         times = _describe_once(photographs, workspace, options, list(made.values()), record, progress)
@@ -186,7 +144,7 @@ def compare(
         if len(failures) == len(choices):
             told = "; ".join(f"{name}: {failure}" for name, failure in failures.items())
             raise WorkError(f"No descriptor made a map. {told}")
-        arms = _arms(runs, failures, shown, progress)
+        arms = arms_of(runs, failures, shown, progress)
         content = ComparisonContent(
             title=title_of(images.resolve()),
             image_names=sorted(
@@ -317,7 +275,7 @@ def _map(
     descriptor: Descriptor,
     record: RunRecord,
     truth: Trajectory | None,
-    shown: _Shown,
+    shown: Shown,
     progress: Progress,
 ) -> ArmRun:
     """Make one map of an arm, in a folder of its own."""
@@ -340,50 +298,6 @@ def _map(
     if shown.sparse_map is None:
         shown.sparse_map, shown.record, shown.out = made.map, made.record, out
     return ArmRun(seed, out, run_numbers(made.record, made.map, truth))
-
-
-def _arms(
-    runs: Mapping[str, Sequence[ArmRun]],
-    failures: Mapping[str, str],
-    shown: Mapping[str, _Shown],
-    progress: Progress,
-) -> list[Arm]:
-    chosen = _pairs_for_all({name: arm.record for name, arm in shown.items() if arm.sparse_map})
-    arms = []
-    for name, of_arm in runs.items():
-        keys = dict.fromkeys(key for run in of_arm for key in run.numbers)
-        samples = {key: [run.numbers.get(key, math.nan) for run in of_arm] for key in keys}
-        warnings = problems_of(shown[name].record)
-        if not failures.get(name):
-            warnings += [f"With seed {run.seed}: {run.failure}" for run in of_arm if run.failure]
-        folder = shown[name].out
-        gallery = gallery_of(FinishedRun.open(folder), chosen, progress) if folder else ()
-        arms.append(Arm(name, shown[name].sparse_map, samples, failures.get(name, ""), warnings, gallery))
-    return arms
-
-
-def _pairs_for_all(records: Mapping[str, Mapping[str, Any]]) -> list[tuple[VerifiedPair, str]]:
-    """Choose pairs of images to look at under every descriptor: as for a report, and where they differ most."""
-    first = next(iter(records.values()))
-    chosen = pairs_to_show([VerifiedPair(**pair) for pair in first["pairs"]], first["left_out"])
-    inliers: dict[tuple[str, str], dict[str, int]] = {}
-    for name, record in records.items():
-        for pair in record["pairs"]:
-            key = pair["name1"], pair["name2"]
-            inliers.setdefault(key, {})[name] = pair["inliers"] if pair["accepted"] else 0
-
-    def difference(counts: Mapping[str, int]) -> float:
-        return (max(counts.values()) + _FEW_INLIERS) / (min(counts.values()) + _FEW_INLIERS)
-
-    # Where each descriptor chose its own pairs, some were not looked at by all.
-    by_all = [key for key, counts in inliers.items() if len(counts) == len(records)]
-    most = max(by_all, key=lambda key: difference(inliers[key]), default=None)
-    taken = {(pair.name1, pair.name2) for pair, _ in chosen}
-    if most is not None and most not in taken and difference(inliers[most]) > 1:
-        told = ", ".join(f"{count} with {name}" for name, count in inliers[most].items())
-        pair = next(pair for pair in first["pairs"] if (pair["name1"], pair["name2"]) == most)
-        chosen.append((VerifiedPair(**pair), f"descriptors differ most: verified matches {told}"))
-    return chosen
 
 
 def _complete(

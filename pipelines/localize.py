@@ -25,7 +25,7 @@ from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.sparse_map import MapImage, SparseMap
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
 from sfm.pipelines.localizer import Localization, Localizer
-from sfm.pipelines.reconstruct import refuse_output_among_images
+from sfm.pipelines.photographs import refuse_output_among_images
 from sfm.progress import SILENT, Progress
 from sfm.report.pictures import draw_matches
 

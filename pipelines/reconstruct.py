@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sfm.errors import InputError
 from sfm.evaluation.correctness import correct_images, judge_map
 from sfm.evaluation.gps import MIN_POSITIONS
 from sfm.export import ExportContext, export
@@ -17,14 +15,11 @@ from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DogDetector
 from sfm.files import write_json
 from sfm.geometry.camera import Camera
-from sfm.images.cameras import CameraAssignment, CameraOptions, assign_cameras
-from sfm.images.options import PhotoOptions
-from sfm.images.photo_set import PhotoSet, every_nth, gps_positions, read_photo_set
-from sfm.mapping.colmap_io import read_cameras_txt
+from sfm.images.cameras import CameraAssignment
+from sfm.images.photo_set import PhotoSet, gps_positions
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.mapping.incremental import Watch
 from sfm.mapping.sparse_map import SparseMap
-from sfm.matching.pairs import listed_pairs
 from sfm.pipelines.features import FeatureSet, extract_features
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
 from sfm.pipelines.localization_index import index_path, is_current, write_index
@@ -32,10 +27,15 @@ from sfm.pipelines.map_and_features import warn_of_replaced_map
 from sfm.pipelines.mapping import MappingResult, build_map
 from sfm.pipelines.matching import PairSet, match_pairs
 from sfm.pipelines.pairs import pairs_to_match
+from sfm.pipelines.photographs import (
+    Photographs,
+    default_output,
+    read_photographs,
+    refuse_output_among_images,
+)
 from sfm.pipelines.run_record import RunRecord, read_record
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
-from sfm.words import count
 from sfm.workspace import Workspace
 
 _PRODUCTS = ("points.ply", "cameras.ply", "trajectory.tum")
@@ -72,22 +72,6 @@ class Reconstruction:
     def map(self) -> SparseMap:
         """The largest map."""
         return self.models[0]
-
-
-@dataclass(frozen=True)
-class Photographs:
-    """What maps are made of.
-
-    Attributes
-    ----------
-    photo_set
-        The photographs.
-    cameras
-        The cameras that took them.
-    """
-
-    photo_set: PhotoSet
-    cameras: CameraAssignment
 
 
 def reconstruct(
@@ -145,42 +129,6 @@ def reconstruct(
     return map_photographs(photographs, workspace, options, descriptor, record, progress, watch)
 
 
-def read_photographs(
-    images: Path, options: ReconstructOptions, record: RunRecord, progress: Progress
-) -> Photographs:
-    """Read the photographs and tell which cameras took them.
-
-    Raises `InputError` if there are fewer than two, or the intrinsics or the list of pairs in `options` do not fit.
-    """
-    with record.stage("photographs") as counts:
-        photo_set = choose_photographs(read_photo_set(images, progress), options.photos, progress)
-        cameras = assign_cameras(photo_set, options.cameras, _given_intrinsics(options.cameras))
-        counts.update(images=len(photo_set.photos), cameras=len(cameras.cameras))
-        progress.say(f"{count(len(photo_set.photos), 'photographs')}, {cameras.summary}")
-        if options.pairs.pair_list is not None:
-            listed_pairs(options.pairs.pair_list, photo_set.names)
-    if len(photo_set.photos) < 2:
-        raise InputError(_too_few(images, options.photos.every))
-    return Photographs(photo_set, cameras)
-
-
-def choose_photographs(photo_set: PhotoSet, options: PhotoOptions, progress: Progress) -> PhotoSet:
-    """Return the photographs to work on, and say how many they are if they are not all."""
-    if options.every == 1:
-        return photo_set
-    chosen = every_nth(photo_set, options.every)
-    progress.say(
-        f"Of {len(photo_set.photos)} photographs, {len(chosen.photos)} are taken (--every {options.every})."
-    )
-    return chosen
-
-
-def _too_few(images: Path, every: int) -> str:
-    if every > 1:
-        return f"--every {every} leaves only one image of {images}: a map needs at least two that overlap."
-    return f"There is only one image in {images}: a map needs at least two that overlap."
-
-
 def map_photographs(
     photographs: Photographs,
     workspace: Workspace,
@@ -203,7 +151,7 @@ def map_photographs(
         with record.stage("write"):
             _write_products(mapping, features, workspace, progress)
             _write_index(mapping, features, descriptor, options, workspace, progress)
-        _tell_time_of_work(record, earlier)
+        record.tell_time_of_work(earlier)
         record.data |= _summary(photo_set, features, cameras.cameras, pair_set, mapping)
         write_json(workspace.run_record, record.data)
     return Reconstruction(
@@ -262,26 +210,6 @@ def _run_stages(
     return features, pair_set, mapping
 
 
-def default_output(images: Path) -> Path:
-    """Return the output folder where none is given: the images' name with `-sfm`, in the current folder."""
-    return output_named(images, "-sfm")
-
-
-def output_named(images: Path, ending: str) -> Path:
-    """Return a folder in the current one with the images' name and an ending."""
-    return Path((images.resolve().stem if images.is_file() else images.resolve().name) + ending)
-
-
-def refuse_output_among_images(images: Path, out: Path) -> None:
-    """Raise `InputError` if pictures written to `out` would be taken for photographs another time."""
-    if images.is_dir() and out.resolve().is_relative_to(images.resolve()):
-        raise InputError(f"The output folder {out} lies within the images {images}: choose one outside.")
-
-
-def _given_intrinsics(options: CameraOptions) -> dict[int, Camera] | None:
-    return None if options.intrinsics is None else read_cameras_txt(options.intrinsics)
-
-
 def _write_products(
     mapping: MappingResult, features: FeatureSet, workspace: Workspace, progress: Progress
 ) -> None:
@@ -327,30 +255,6 @@ def _write_index(
         options.matching,
         photos,
     )
-
-
-def _tell_time_of_work(record: RunRecord, earlier: Mapping[str, Any]) -> None:
-    """Add to each stage how long its work took, whichever run did it; None where several did parts of it."""
-    stages = record.data["stages"]
-    described, pairs, mapped = stages["features"], stages["matching"], stages["mapping"]
-    work = {
-        "features": (described["described"], described["images"]),
-        "matching": (pairs["pairs"] - pairs["reused"], pairs["pairs"]),
-        "mapping": (int(not mapped["reused"]), 1),
-    }
-    options, before = record.data["options"], earlier.get("options", {})
-    for name, (done, total) in work.items():
-        # An interrupted run with other options leaves work of which the record does not tell.
-        decisive = ("detection", "description") if name == "features" else options
-        same = all(before.get(stage) == options[stage] for stage in decisive)
-        if name == "features" and record.described_in_s is not None:
-            stages[name]["work_seconds"] = record.described_in_s
-        elif done == total:
-            stages[name]["work_seconds"] = stages[name]["seconds"]
-        elif done or not same:
-            stages[name]["work_seconds"] = None
-        else:
-            stages[name]["work_seconds"] = earlier.get("stages", {}).get(name, {}).get("work_seconds")
 
 
 def _summary(

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -49,6 +49,29 @@ class RunRecord:
         counts: dict[str, Any] = {}
         yield counts
         self.data["stages"][name] = {"seconds": round(time.monotonic() - start, 3), **counts}
+
+    def tell_time_of_work(self, earlier: Mapping[str, Any]) -> None:
+        """Add to each stage how long its work took, whichever run did it; None where several did parts of it."""
+        stages = self.data["stages"]
+        described, pairs, mapped = stages["features"], stages["matching"], stages["mapping"]
+        work = {
+            "features": (described["described"], described["images"]),
+            "matching": (pairs["pairs"] - pairs["reused"], pairs["pairs"]),
+            "mapping": (int(not mapped["reused"]), 1),
+        }
+        options, before = self.data["options"], earlier.get("options", {})
+        for name, (done, total) in work.items():
+            # An interrupted run with other options leaves work of which the record does not tell.
+            decisive = ("detection", "description") if name == "features" else options
+            same = all(before.get(stage) == options[stage] for stage in decisive)
+            if name == "features" and self.described_in_s is not None:
+                stages[name]["work_seconds"] = self.described_in_s
+            elif done == total:
+                stages[name]["work_seconds"] = stages[name]["seconds"]
+            elif done or not same:
+                stages[name]["work_seconds"] = None
+            else:
+                stages[name]["work_seconds"] = earlier.get("stages", {}).get(name, {}).get("work_seconds")
 
 
 def read_record(path: Path) -> dict[str, Any]:
