@@ -15,7 +15,7 @@ from sfm.features import pretrained
 from sfm.features.choice import DescriptionOptions
 from sfm.mapping.colmap_io import write_map
 from sfm.pipelines import compare as module
-from sfm.pipelines import contenders
+from sfm.pipelines import comparison_arms, contenders
 from sfm.pipelines.compare import compare
 from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers, run_numbers
 from sfm.pipelines.contenders import Contender, default_descriptors, parse_contenders
@@ -256,7 +256,7 @@ class TestCompare:
         maps.orders["sift"] = {"inliers": {("3.png", "4.png"): 20}}
         maps.orders["sosnet"] = {"inliers": {("1.png", "2.png"): 300}}
         seen = []
-        monkeypatch.setattr(module, "gallery_of", lambda run, chosen, _: seen.append(chosen) or [])
+        monkeypatch.setattr(comparison_arms, "gallery_of", lambda run, chosen, _: seen.append(chosen) or [])
         compare(images, tmp_path / "out", ["sift", "sosnet"])
         assert seen[0] == seen[1], "the same pairs under every descriptor"
         told = {(p.name1, p.name2): why for p, why in seen[0]}
@@ -269,7 +269,7 @@ class TestCompare:
         maps.orders["sift"] = {"pairs": chain[:-1]}
         maps.orders["sosnet"] = {"inliers": {chain[-1]: 900, chain[1]: 90}}
         seen = []
-        monkeypatch.setattr(module, "gallery_of", lambda run, chosen, _: seen.append(chosen) or [])
+        monkeypatch.setattr(comparison_arms, "gallery_of", lambda run, chosen, _: seen.append(chosen) or [])
         compare(images, tmp_path / "out", ["sift", "sosnet"])
         told = {(p.name1, p.name2): why for p, why in seen[0]}
         assert told[chain[1]].endswith("50 with sift, 90 with sosnet")
