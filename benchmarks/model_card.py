@@ -239,23 +239,23 @@ def main() -> None:
     parser.add_argument("--publish", action="store_true", help="put the weights into the package")
     arguments = parser.parse_args()
     runs = _chained(arguments.run)
-    weights = arguments.run[-1] / "weights.safetensors"
+    last = arguments.run[-1]
     manifest = PatchSet.open(arguments.patches).manifest
     results = _merged([json.loads(path.read_text())["results"] for path in arguments.figures])
     if arguments.publish:
-        facts = {key: runs[-1]["options"][key] for key in ("loss", "seed", "steps", "batch_size")}
-        facts["steps"] = sum(run["options"]["steps"] for run in runs)
-        network = NETWORKS[arguments.name].partition(" (")[0]
+        options = runs[-1]["options"]
         facts = {
-            "network": network,
+            "network": NETWORKS[arguments.name].partition(" (")[0],
             **{key: manifest[key] for key in ("patch_scale", "foveation")},
-            **facts,
+            **{key: options[key] for key in ("loss", "seed")},
+            "steps": sum(run["options"]["steps"] for run in runs),
+            "batch_size": options["batch_size"],
+            "card": f"docs/models/{arguments.name}.md",
         }
-        facts["card"] = f"docs/models/{arguments.name}.md"
-        pretrained.publish(arguments.name, weights, facts)
+        pretrained.publish(arguments.name, last / "weights.safetensors", facts)
     with atomic_path(CARDS / f"{arguments.name}.md") as temporary:
         temporary.write_text(card(arguments.name, runs, manifest, results), encoding="utf-8")
-    shutil.copyfile(arguments.run[-1] / "curve.png", CARDS / f"{arguments.name}-curve.png")
+    shutil.copyfile(last / "curve.png", CARDS / f"{arguments.name}-curve.png")
 
 
 if __name__ == "__main__":
