@@ -13,7 +13,7 @@ from sfm.cli.serving import open_browser, serving_options, until_interrupted
 from sfm.errors import InputError
 from sfm.pipelines.quality import QualityOptions
 from sfm.pipelines.stage_options import STAGE_OPTIONS
-from sfm.words import count
+from sfm.words import count, listed
 
 if TYPE_CHECKING:
     from sfm.pipelines.reconstruct import Reconstruction
@@ -100,6 +100,8 @@ def _tell_check(console: Console, check: dict[str, Any]) -> None:
     """Say what speaks for and against the map, beyond its own reprojection errors."""
     if check["problems"]:
         console.warn(f"This map is doubtful: {'; '.join(check['problems'])}.")
+    if misplaced := check.get("misplaced"):  # not in records of earlier versions
+        console.warn(f"A fifth or more of their verified matches speaks against the places of {listed(misplaced)}.")
     if gps := check["gps"]:
         console.say(
             f"Self-check: {gps['rms_m']:.1f} m off GPS (spread {gps['spread_m']:.0f} m, {gps['positions']} images)."

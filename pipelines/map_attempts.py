@@ -47,10 +47,16 @@ class Outcome:
         """Order of preference: nothing against it, most images. Looser settings make more points, not better maps."""
         return not self.check.problems, len(self.largest.images)
 
+    @property
+    def doubt(self) -> tuple[int, float]:
+        """How much speaks against the places of images: how many are misplaced, then what share contradicts."""
+        return len(self.check.misplaced), self.check.contradicting_share
+
     def stands_for(self, first: Outcome) -> bool:
         """Whether this map is no worse than the first one by what can be checked."""
         no_problem_more = len(self.check.problems) <= len(first.check.problems)
-        return no_problem_more and len(self.largest.images) >= len(first.largest.images)
+        none_misplaced_more = len(self.check.misplaced) <= len(first.check.misplaced)
+        return no_problem_more and none_misplaced_more and len(self.largest.images) >= len(first.largest.images)
 
     def is_good(self, connected: int) -> bool:
         """Whether no other strategy needs to be tried, where `connected` images hang together."""
@@ -110,27 +116,31 @@ class Attempts:
     def without_contradictions(self, first: Outcome) -> Outcome:
         """Map again without the pairs that contradict a map, if they can bend it; return the map that stands.
 
-        If the new map is smaller, the first one may have been put together wrongly, and the pairs left out be the
-        right ones. Then all pairs are mapped again from another start, and the map that less contradicts stands.
+        They can if they are many, or if they decide where an image is. If the new map is smaller, the first one may
+        have been put together wrongly, and the pairs left out be the right ones. Then all pairs are mapped again
+        from another start, and the map that less contradicts stands.
         """
-        contradicting = first.check.contradicting
-        if first.check.contradicting_share <= _BENDS:
+        if first.check.contradicting_share <= _BENDS and not first.check.misplaced:
             return first
-        self.progress.say(
-            f"Mapping again without {count(len(contradicting), 'pairs')} contradicting the map."
-        )
-        reduced = self.mapper.scratch / "reduced.db"
-        self.database.copy_without(contradicting, reduced)
-        without = first.strategy.told("without contradicting pairs")
-        again = self._try(without, reduced, "again", self.seed)
-        if again is not None and again.stands_for(first):
-            return again
+        best = self._without_pairs(first, first.check.contradicting) or first
+        if best is not first and not best.check.misplaced:
+            return best
         self.progress.say("Mapping all pairs again from another start: the map without them is no better.")
         from_another_start = first.strategy.told("from another start")
         other = self._try(from_another_start, self.database.path, "other", self.seed + 1)
-        if other is None or not other.stands_for(first):
-            return first
-        return min(first, other, key=lambda outcome: outcome.check.contradicting_share)
+        if other is None or not other.stands_for(best):
+            return best
+        return min(best, other, key=lambda outcome: outcome.doubt)
+
+    def _without_pairs(self, first: Outcome, pairs: Sequence[tuple[str, str]]) -> Outcome | None:
+        """Return the map without some pairs, if it can stand for the one with them."""
+        if not pairs:
+            return None
+        self.progress.say(f"Mapping again without {count(len(pairs), 'pairs')} contradicting the map.")
+        reduced = self.mapper.scratch / "reduced.db"
+        self.database.copy_without(pairs, reduced)
+        again = self._try(first.strategy.told("without contradicting pairs"), reduced, "again", self.seed)
+        return again if again is not None and again.stands_for(first) else None
 
     def _try(self, strategy: Strategy, database: Path, name: str, seed: int) -> Outcome | None:
         models = self.mapper.models(database, name, strategy.settings, seed)

@@ -1,6 +1,6 @@
 import pytest
 
-from sfm.words import count
+from sfm.words import count, listed
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,16 @@ from sfm.words import count
 )
 def test_one_thing_is_no_plural(number, things, told):
     assert count(number, things) == told
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([], ""),
+        (["a.jpg"], "a.jpg"),
+        (["a.jpg", "b.jpg", "c.jpg"], "a.jpg, b.jpg, c.jpg"),
+        (["a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg"], "a.jpg, b.jpg, c.jpg and 2 more"),
+    ],
+)
+def test_of_many_names_some_are_told(names, told):
+    assert listed(names, most=3) == told

@@ -25,6 +25,7 @@ from sfm.report.graph_drawing import ViewGraphDrawing
 from sfm.report.pictures import draw_map
 from sfm.report.scene import MAX_SHOWN_POINTS, pack_scene
 from sfm.report.statistics import triangulation_angles_deg
+from sfm.words import listed
 
 _STILL_SIZE = (1280, 720)
 Number = tuple[str, str, str]  # value, what it is a part of, meaning
@@ -208,6 +209,8 @@ def _check_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             ("Verified pairs that contradict the map", f"{check['contradicting_pairs']} of {check['pairs']}")
         )
+    if misplaced := check.get("misplaced"):
+        rows.append(("Images a fifth of whose verified matches contradict the map", listed(misplaced)))
     return rows
 
 

@@ -168,6 +168,38 @@ def test_many_contradicting_pairs_of_few_matches_are_no_problem(good):
     assert found.problems == ()
 
 
+def test_an_image_elsewhere_than_most_of_its_matches_put_it(good):
+    """Its pairs have so few of all matches that the map is right but for it."""
+    right, wrong = observations(good), moved(good, NAMES[3:4], np.array([0.0, 1.5, 0.0]))
+
+    def verified(name1, name2):
+        xy1, xy2 = right(name1, name2)
+        return (xy1[:8], xy2[:8]) if NAMES[3] in (name1, name2) else (xy1, xy2)
+
+    found = check(wrong, verified=verified)
+    assert found.misplaced == (NAMES[3],)
+    assert found.contradicting_share < 0.05
+    assert found.problems == ()
+    assert check(good, verified=verified).misplaced == ()
+
+
+@pytest.mark.parametrize(("wrong_of_ten", "misplaced"), [(1, False), (3, True)])
+def test_an_image_is_misplaced_by_a_fifth_of_its_matches(good, wrong_of_ten, misplaced):
+    """A map bent at an image may still agree with more than half of each of its pairs."""
+    right = observations(good)
+
+    def verified(name1, name2):
+        xy1, xy2 = right(name1, name2)
+        if name1 == NAMES[0]:
+            xy2 = xy2.copy()
+            xy2[: len(xy2) * wrong_of_ten // 10] += [0, 60]
+        return xy1, xy2
+
+    found = check(good, verified=verified)
+    assert found.contradicting_pairs == 0
+    assert (NAMES[0] in found.misplaced) == misplaced
+
+
 def test_pairs_with_images_outside_the_map_do_not_count(good):
     found = check(good, pairs=[(NAMES[0], NAMES[1]), (NAMES[0], "lost.jpg")])
     assert found.pairs == 1
@@ -187,6 +219,7 @@ def test_findings_are_json(good):
         "pairs",
         "contradicting_pairs",
         "contradicting_share",
+        "misplaced",
         "problems",
     }
     assert data["gps"]["positions"] == 8

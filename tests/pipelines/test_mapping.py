@@ -387,6 +387,41 @@ def test_of_two_starts_the_one_that_less_contradicts_stands(workspace, monkeypat
     assert made.check["contradicting_share"] == min(shares)
 
 
+@pytest.mark.parametrize(
+    ("misplaced", "chosen"),
+    [
+        (([WALL[0]], []), "without contradicting pairs"),
+        (([WALL[0]], [WALL[0]], []), "from another start"),
+        (([WALL[0]], [WALL[0]], [WALL[0]]), "without contradicting pairs"),
+    ],
+)
+def test_a_misplaced_image_is_mapped_again(workspace, monkeypatch, misplaced, chosen):
+    """Whatever the share of matches that contradict, and from another start if that does not place it."""
+    pairs = with_a_false_pair(workspace)
+    really, left = mapping.check_map, list(misplaced)
+    shares = iter((0.01, 0.01, 0.02))
+    monkeypatch.setattr(
+        mapping,
+        "check_map",
+        lambda *a, **k: replace(
+            really(*a, **k), contradicting_share=next(shares), misplaced=tuple(left.pop(0))
+        ),
+    )
+    made, _ = run(workspace, pairs=pairs, names=WALL)
+    assert not left
+    assert made.chosen == f"as a collection, intrinsics refined, {chosen}"
+    assert made.check["misplaced"] == misplaced[-1]
+
+
+def test_where_no_pair_contradicts_a_misplaced_image_is_mapped_from_another_start(workspace, monkeypatch):
+    really, left = mapping.check_map, [("a.jpg",), ()]
+    monkeypatch.setattr(mapping, "check_map", lambda *a, **k: replace(really(*a, **k), misplaced=left.pop(0)))
+    seeds = fails_on_call(monkeypatch)
+    made, _ = run(workspace, along_a_wall(WALL, points=1500))
+    assert seeds == [0, 1]
+    assert made.chosen == "as a collection, intrinsics refined, from another start"
+
+
 def test_matches_are_thinned_once_for_all_ways_to_map(workspace, monkeypatch):
     really, thinned = mapper.thin_out, []
     monkeypatch.setattr(mapper, "thin_out", lambda *given: thinned.append(given) or really(*given))

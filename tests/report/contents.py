@@ -61,6 +61,7 @@ RUN = {
         "gps": {"rms_m": 4.7, "spread_m": 33.0},
         "pairs": 30,
         "contradicting_pairs": 2,
+        "misplaced": ["b.jpg"],
         "problems": [],
     },
 }
