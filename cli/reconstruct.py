@@ -101,7 +101,9 @@ def _tell_check(console: Console, check: dict[str, Any]) -> None:
     if check["problems"]:
         console.warn(f"This map is doubtful: {'; '.join(check['problems'])}.")
     if misplaced := check.get("misplaced"):  # not in records of earlier versions
-        console.warn(f"A fifth or more of their verified matches speaks against the places of {listed(misplaced)}.")
+        console.warn(
+            f"A fifth or more of their verified matches speaks against the places of {listed(misplaced)}."
+        )
     if gps := check["gps"]:
         console.say(
             f"Self-check: {gps['rms_m']:.1f} m off GPS (spread {gps['spread_m']:.0f} m, {gps['positions']} images)."

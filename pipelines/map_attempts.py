@@ -56,7 +56,9 @@ class Outcome:
         """Whether this map is no worse than the first one by what can be checked."""
         no_problem_more = len(self.check.problems) <= len(first.check.problems)
         none_misplaced_more = len(self.check.misplaced) <= len(first.check.misplaced)
-        return no_problem_more and none_misplaced_more and len(self.largest.images) >= len(first.largest.images)
+        return (
+            no_problem_more and none_misplaced_more and len(self.largest.images) >= len(first.largest.images)
+        )
 
     def is_good(self, connected: int) -> bool:
         """Whether no other strategy needs to be tried, where `connected` images hang together."""

@@ -25,7 +25,8 @@ Points = tuple[Floats, Floats]
 FOCAL_TOLERANCE = 0.10
 _PAIR_AGREES = 0.5  # share of a pair's verified matches that must fit the map's poses
 _CONTRADICTIONS = 0.10  # share of all verified matches
-_IMAGE_AGREES = 0.8  # share of an image's verified matches: 0.66 measured of a misplaced one, 0.86 of placed ones
+# Share of an image's verified matches: 0.66 measured of a misplaced one, 0.86 and more of others.
+_IMAGE_AGREES = 0.8
 # GPS of a phone is good to some metres: below this nothing can be said, and a spread has to stand out of it.
 _GPS_NOISE_M = 8.0
 _GPS_SHARE_OF_SPREAD = 0.25
