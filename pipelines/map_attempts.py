@@ -43,9 +43,14 @@ class Outcome:
     check: SelfCheck
 
     @property
+    def placed(self) -> int:
+        """Number of images in the map whose places their matches do not speak against."""
+        return len(self.largest.images) - len(self.check.misplaced)
+
+    @property
     def rank(self) -> tuple[bool, int]:
         """Order of preference: nothing against it, most images. Looser settings make more points, not better maps."""
-        return not self.check.problems, len(self.largest.images)
+        return not self.check.problems, self.placed
 
     @property
     def doubt(self) -> tuple[int, float]:
@@ -56,13 +61,11 @@ class Outcome:
         """Whether this map is no worse than the first one by what can be checked."""
         no_problem_more = len(self.check.problems) <= len(first.check.problems)
         none_misplaced_more = len(self.check.misplaced) <= len(first.check.misplaced)
-        return (
-            no_problem_more and none_misplaced_more and len(self.largest.images) >= len(first.largest.images)
-        )
+        return no_problem_more and none_misplaced_more and self.placed >= first.placed
 
     def is_good(self, connected: int) -> bool:
         """Whether no other strategy needs to be tried, where `connected` images hang together."""
-        return not self.check.problems and are_enough(len(self.largest.images), connected)
+        return not self.check.problems and are_enough(self.placed, connected)
 
     def as_json(self) -> dict[str, Any]:
         """Return what is recorded of an attempt."""
