@@ -102,7 +102,7 @@ def _tell_check(console: Console, check: dict[str, Any]) -> None:
         console.warn(f"This map is doubtful: {'; '.join(check['problems'])}.")
     if misplaced := check.get("misplaced"):  # not in records of earlier versions
         console.warn(
-            f"A fifth or more of their verified matches speaks against the places of {listed(misplaced)}."
+            f"No pair that agrees with the map holds {listed(misplaced)} in place: they may be misplaced."
         )
     if gps := check["gps"]:
         console.say(

@@ -53,9 +53,9 @@ class Outcome:
         return not self.check.problems, self.placed
 
     @property
-    def doubt(self) -> tuple[int, float]:
-        """How much speaks against the places of images: how many are misplaced, then what share contradicts."""
-        return len(self.check.misplaced), self.check.contradicting_share
+    def soundness(self) -> tuple[int, int, float]:
+        """Of maps nothing else tells apart: more images placed, fewer misplaced, less that contradicts."""
+        return self.placed, -len(self.check.misplaced), -self.check.contradicting_share
 
     def stands_for(self, first: Outcome) -> bool:
         """Whether this map is no worse than the first one by what can be checked."""
@@ -123,19 +123,19 @@ class Attempts:
 
         They can if they are many, or if they decide where an image is. If the new map is smaller, the first one may
         have been put together wrongly, and the pairs left out be the right ones. Then all pairs are mapped again
-        from another start, and the map that less contradicts stands.
+        from another start, and the sounder map stands.
         """
         if first.check.contradicting_share <= _BENDS and not first.check.misplaced:
             return first
         best = self._without_pairs(first, first.check.contradicting) or first
-        if best is not first and not best.check.misplaced:
+        if best is not first and best.placed >= len(first.largest.images):
             return best
-        self.progress.say("Mapping all pairs again from another start: the map without them is no better.")
+        self.progress.say("Mapping all pairs again from another start.")
         from_another_start = first.strategy.told("from another start")
         other = self._try(from_another_start, self.database.path, "other", self.seed + 1)
         if other is None or not other.stands_for(best):
             return best
-        return min(best, other, key=lambda outcome: outcome.doubt)
+        return max(best, other, key=lambda outcome: outcome.soundness)
 
     def _without_pairs(self, first: Outcome, pairs: Sequence[tuple[str, str]]) -> Outcome | None:
         """Return the map without some pairs, if it can stand for the one with them."""

@@ -6,11 +6,11 @@ take part in making it.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +25,9 @@ Points = tuple[Floats, Floats]
 FOCAL_TOLERANCE = 0.10
 _PAIR_AGREES = 0.5  # share of a pair's verified matches that must fit the map's poses
 _CONTRADICTIONS = 0.10  # share of all verified matches
-# Share of an image's verified matches: 0.66 measured of a misplaced one, 0.86 and more of others.
-_IMAGE_AGREES = 0.8
+# Share of its matches from which a pair holds two images together: parts of wrong maps were held by 0.49 to 0.92 at
+# most, those of right ones by 0.95 and more.
+_PAIR_HOLDS = 0.93
 # GPS of a phone is good to some metres: below this nothing can be said, and a spread has to stand out of it.
 _GPS_NOISE_M = 8.0
 _GPS_SHARE_OF_SPREAD = 0.25
@@ -51,8 +52,9 @@ class SelfCheck:
         Share of all verified matches that lie in contradicting pairs. Repeated structure makes some such pairs
         in good maps, of few matches each.
     misplaced
-        Names of images with less than four fifths of their verified matches within twice the threshold: a small
-        share of all matches, which the map is right about but for them.
+        Names of images that no pair holds together with most of the map, however indirectly: with 93% or more of
+        its verified matches within twice the threshold. They may have few matches, so that the map is right but
+        for them; and they may agree with each other, like two wings of a building that repeats.
     problems
         One sentence for every finding that makes the map doubtful; empty for a good map.
     """
@@ -140,7 +142,7 @@ def check_map(
         len(agreements),
         tuple(pair.names for pair in contradicting),
         share,
-        _misplaced(agreements),
+        _misplaced(sparse_map, agreements),
         tuple(problems),
     )
 
@@ -191,15 +193,16 @@ def _agreements(
     return agreements
 
 
-def _misplaced(agreements: Sequence[_Agreement]) -> tuple[str, ...]:
-    """Return the names of images too few of whose verified matches fit the map's poses."""
-    matches: dict[str, int] = defaultdict(int)
-    agreeing: dict[str, float] = defaultdict(float)
-    for pair in agreements:
-        for name in pair.names:
-            matches[name] += pair.matches
-            agreeing[name] += pair.matches * pair.share
-    return tuple(sorted(name for name in matches if agreeing[name] < _IMAGE_AGREES * matches[name]))
+def _misplaced(sparse_map: SparseMap, agreements: Sequence[_Agreement]) -> tuple[str, ...]:
+    """Return the names of images that no fully agreeing pairs connect with the largest part of the map.
+
+    Wrong pairs do not matter here, however many they are: in the right place, right pairs agree as a whole.
+    """
+    graph = nx.Graph()
+    graph.add_nodes_from(image.name for image in sparse_map.images.values())
+    graph.add_edges_from(pair.names for pair in agreements if pair.share >= _PAIR_HOLDS)
+    largest = max(nx.connected_components(graph), key=len, default=set())
+    return tuple(sorted(set(graph) - largest))
 
 
 def _agreement(

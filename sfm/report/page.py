@@ -210,7 +210,7 @@ def _check_rows(run: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("Verified pairs that contradict the map", f"{check['contradicting_pairs']} of {check['pairs']}")
         )
     if misplaced := check.get("misplaced"):
-        rows.append(("Images a fifth of whose verified matches contradict the map", listed(misplaced)))
+        rows.append(("Images that no pair which agrees with the map holds in place", listed(misplaced)))
     return rows
 
 
