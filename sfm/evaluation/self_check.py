@@ -201,7 +201,7 @@ def _misplaced(sparse_map: SparseMap, agreements: Sequence[_Agreement]) -> tuple
     graph = nx.Graph()
     graph.add_nodes_from(image.name for image in sparse_map.images.values())
     graph.add_edges_from(pair.names for pair in agreements if pair.share >= _PAIR_HOLDS)
-    largest = max(nx.connected_components(graph), key=len, default=set())
+    largest: set[str] = max(nx.connected_components(graph), key=len, default=set())
     return tuple(sorted(set(graph) - largest))
 
 
