@@ -19,6 +19,8 @@ from sfm.words import count
 
 # A share of matches in pairs that contradict a map from which they can bend it, even by a robust loss.
 _BENDS = 0.03
+# A share of misplaced images that is not worth the time of another map: one of fifty.
+_FEW = 0.02
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Outcome:
     def placed(self) -> int:
         """Number of images in the map whose places their matches do not speak against."""
         return len(self.largest.images) - len(self.check.misplaced)
+
+    @property
+    def misplaced_share(self) -> float:
+        """Share of the map's images whose places their matches speak against."""
+        return len(self.check.misplaced) / max(1, len(self.largest.images))
 
     @property
     def rank(self) -> tuple[bool, int]:
@@ -125,7 +132,7 @@ class Attempts:
         have been put together wrongly, and the pairs left out be the right ones. Then all pairs are mapped again
         from another start, and the sounder map stands.
         """
-        if first.check.contradicting_share <= _BENDS and not first.check.misplaced:
+        if first.check.contradicting_share <= _BENDS and first.misplaced_share <= _FEW:
             return first
         best = self._without_pairs(first, first.check.contradicting) or first
         if best is not first and best.placed >= len(first.largest.images):

@@ -413,6 +413,16 @@ def test_a_misplaced_image_is_mapped_again(workspace, monkeypatch, misplaced, ch
     assert made.check["misplaced"] == misplaced[-1]
 
 
+@pytest.mark.parametrize(("few", "maps"), [(0.0, 2), (1 / len(WALL), 1)])
+def test_few_misplaced_images_are_not_worth_another_map(workspace, monkeypatch, few, maps):
+    really = mapping.check_map
+    monkeypatch.setattr(map_attempts, "_FEW", few)
+    monkeypatch.setattr(mapping, "check_map", lambda *a, **k: replace(really(*a, **k), misplaced=WALL[:1]))
+    made, _ = run(workspace, along_a_wall(WALL, points=1500))
+    assert made.check["misplaced"] == [WALL[0]]
+    assert len(record(workspace)["attempts"]) == maps
+
+
 def test_where_no_pair_contradicts_a_misplaced_image_is_mapped_from_another_start(workspace, monkeypatch):
     really, left = mapping.check_map, [("a.jpg",), ()]
     monkeypatch.setattr(mapping, "check_map", lambda *a, **k: replace(really(*a, **k), misplaced=left.pop(0)))
