@@ -26,7 +26,7 @@ def pairs_written(out):
         return False
     try:
         with closing(sqlite3.connect(f"file:{out / 'database.db'}?mode=ro", uri=True)) as database:
-            return database.execute("SELECT COUNT(*) FROM sfm_pairs").fetchone()[0] > 0
+            return database.execute("SELECT COUNT(*) FROM sfm_pairs").fetchone()[0] == 36
     except sqlite3.Error:
         return False
 
