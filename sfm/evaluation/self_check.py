@@ -18,6 +18,7 @@ from sfm.evaluation.gps import GpsResidual, gps_residual
 from sfm.geometry.camera import Camera
 from sfm.geometry.epipolar import essential_from_pose, fundamental_from_essential, sampson_error_sq
 from sfm.mapping.sparse_map import MapImage, SparseMap
+from sfm.viewgraph.graph import components
 
 Floats = NDArray[np.float64]
 Points = tuple[Floats, Floats]
@@ -199,10 +200,9 @@ def _misplaced(sparse_map: SparseMap, agreements: Sequence[_Agreement]) -> tuple
     Wrong pairs do not matter here, however many they are: in the right place, right pairs agree as a whole.
     """
     graph = nx.Graph()
-    graph.add_nodes_from(image.name for image in sparse_map.images.values())
+    graph.add_nodes_from(sparse_map.poses)
     graph.add_edges_from(pair.names for pair in agreements if pair.share >= _PAIR_HOLDS)
-    largest: set[str] = max(nx.connected_components(graph), key=len, default=set())
-    return tuple(sorted(set(graph) - largest))
+    return tuple(sorted(name for part in components(graph)[1:] for name in part))
 
 
 def _agreement(
