@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from sfm.features.network_descriptor import make_network_descriptor
-from sfm.features.precision import multiplies_bfloat16
 from sfm.geometry.camera import Camera
 from sfm.geometry.two_view import VerificationOptions
 from sfm.mapping.colmap_verifier import make_verifier
@@ -63,20 +62,30 @@ def in_turn(*works: Callable[[], object], rounds: int = _ROUNDS) -> list[float]:
 def _description(patches: int) -> dict[str, Any]:
     descriptor: Any = make_network_descriptor("sosnet", device="cpu")
     given = np.random.default_rng(0).integers(0, 256, (patches, 1, 32, 32), np.uint8)
-    dtype = torch.bfloat16 if multiplies_bfloat16(torch.device("cpu")) else torch.float32
-    matrix = torch.randn(2048, 2048).to(dtype)
-    took, product = in_turn(
-        lambda: descriptor.describe_patches(given), lambda: [matrix @ matrix for _ in range(8)]
+    precision = descriptor.identity["precision"]
+    product = _product_in(precision)
+    took, product_took = in_turn(
+        lambda: descriptor.describe_patches(given), lambda: [product() for _ in range(8)]
     )
-    limit = 8 * 2 * 2048**3 / product / FLOP_A_PATCH
+    limit = 8 * 2 * 2048**3 / product_took / FLOP_A_PATCH
     return {
-        "kernel": f"description, sosnet, {str(dtype).removeprefix('torch.')}",
+        "kernel": f"description, sosnet, {precision}",
         "reached": patches / took,
         "limit": limit,
         "unit": "patches/s",
         "ratio": patches / took / limit,
         "ratio_is": "share of the rate of a matrix product, goal >= 0.80",
     }
+
+
+def _product_in(precision: str) -> Callable[[], object]:
+    """Return the product of two matrices of 2,048 rows and columns in a network's precision."""
+    matrix = torch.randn(2048, 2048)
+    if precision == "int8":
+        whole = (10 * matrix).to(torch.int8)
+        return lambda: torch._int_mm(whole, whole)
+    rounded = matrix.to(getattr(torch, precision))
+    return lambda: rounded @ rounded
 
 
 def unit_rows(count: int, seed: int) -> NDArray[np.float32]:

@@ -19,6 +19,7 @@ def describe_machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _field("/proc/cpuinfo", "model name") or platform.processor(),
         "bfloat16": "avx512_bf16" in _field("/proc/cpuinfo", "flags").split(),
+        "int8": "avx512_vnni" in _field("/proc/cpuinfo", "flags").split(),
         "cores": os.cpu_count(),
         "memory_gib": round(int(_field("/proc/meminfo", "MemTotal").split()[0] or 0) / 2**20, 1),
         "python": platform.python_version(),

@@ -18,6 +18,10 @@ from sfm.threads import usable_cores
 
 DISTRIBUTION = "sosnet-sfm"
 
+# Names of a processor's units that multiply these, as Linux lists them.
+BFLOAT16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
+INT8_UNITS = ("avx512_vnni",)
+
 
 @dataclass(frozen=True)
 class SystemLibrary:
@@ -92,18 +96,19 @@ def dependency_versions() -> dict[str, str | None]:
 
 
 def describe_hardware() -> dict[str, Any]:
-    """Return processor, usable cores, bfloat16 support, memory and CUDA devices; None for the unknown."""
+    """Return platform, usable cores, fast precisions, memory and CUDA devices; None for the unknown."""
     return {
         "platform": platform.platform(),
         "cpu_cores": usable_cores(),
-        "cpu_bfloat16": cpu_has_bfloat16(),
+        "cpu_bfloat16": cpu_has(*BFLOAT16_UNITS),
+        "cpu_int8": cpu_has(*INT8_UNITS),
         "memory_gb": memory_gb(),
         "cuda_devices": cuda_devices(),
     }
 
 
-def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
-    """Return whether the processor has bfloat16 arithmetic; None where this cannot be read."""
+def cpu_has(*units: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
+    """Return whether the processor lists one of the units among its features; None where this cannot be read."""
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -111,7 +116,7 @@ def cpu_has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
     flags = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
     if flags is None:
         return None
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags.group(1).split()))
+    return not set(units).isdisjoint(flags.group(1).split())
 
 
 def memory_gb() -> float | None:

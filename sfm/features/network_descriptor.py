@@ -16,6 +16,7 @@ from sfm.features import pretrained
 from sfm.features.batch_size import BatchSize
 from sfm.features.descriptor import Descriptor
 from sfm.features.device_patches import extract_patches_on
+from sfm.features.int8 import can_be_int8, in_int8
 from sfm.features.keypoints import Keypoints
 from sfm.features.networks import DIMENSION, PatchNetwork, channels_last, folded
 from sfm.features.patch_window import EVEN_WINDOW, PatchWindow
@@ -52,7 +53,7 @@ class NetworkDescriptor(Descriptor):
     batch_size
         Patches at once; None to learn what suits the device.
     precision
-        "float32", "bfloat16", "float16", or "auto": half precision where the hardware is faster in it.
+        "float32", "bfloat16", "float16", "int8" (on a CPU), or "auto": the one the hardware is fastest in.
     """
 
     dimension = DIMENSION
@@ -73,8 +74,12 @@ class NetworkDescriptor(Descriptor):
         self._sha256 = weights_sha256
         self._device = choose_device(device)
         self._batch_size = BatchSize((batch_size,) if batch_size else _BATCHES[self._device.type])
-        self._dtype = precision_of(precision, self._device)
-        self._network = channels_last(folded(network).to(self._device, self._dtype))
+        self._precision = precision_of(precision, self._device, can_be_int8=can_be_int8(network))
+        if self._precision == torch.int8:
+            self._network, self._dtype = in_int8(network), torch.float32
+        else:
+            self._network = channels_last(folded(network).to(self._device, self._precision))
+            self._dtype = self._precision
 
     @property
     def identity(self) -> dict[str, object]:
@@ -83,7 +88,7 @@ class NetworkDescriptor(Descriptor):
         return {
             "descriptor": self.name,
             "version": 2,
-            "precision": str(self._dtype).removeprefix("torch."),
+            "precision": str(self._precision).removeprefix("torch."),
             "weights_sha256": self._sha256,
             "patch_scale": first.scale,
             **({"foveation": first.foveation} if first.foveation else {}),

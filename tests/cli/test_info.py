@@ -4,7 +4,15 @@ import pytest
 from click.testing import CliRunner
 
 from sfm.cli import info as info_module
-from sfm.cli.info import SYSTEM_LIBRARIES, apt_line, cpu_has_bfloat16, dependency_versions, missing_libraries
+from sfm.cli.info import (
+    BFLOAT16_UNITS,
+    INT8_UNITS,
+    SYSTEM_LIBRARIES,
+    apt_line,
+    cpu_has,
+    dependency_versions,
+    missing_libraries,
+)
 from sfm.cli.main import main
 
 
@@ -42,19 +50,21 @@ def test_dependency_that_is_missing_is_told_as_missing(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("cpuinfo", "expected"),
+    ("units", "cpuinfo", "expected"),
     [
-        ("flags\t\t: fpu sse avx512_bf16\n", True),
-        ("flags\t\t: fpu sse avx512f\n", False),
-        ("Features\t: fp asimd bf16\n", True),
-        ("model name: unknown\n", None),
+        (BFLOAT16_UNITS, "flags\t\t: fpu sse avx512_bf16\n", True),
+        (BFLOAT16_UNITS, "flags\t\t: fpu sse avx512f\n", False),
+        (BFLOAT16_UNITS, "Features\t: fp asimd bf16\n", True),
+        (BFLOAT16_UNITS, "model name: unknown\n", None),
+        (INT8_UNITS, "flags\t\t: fpu sse avx512_vnni\n", True),
+        (INT8_UNITS, "flags\t\t: fpu sse avx512_bf16\n", False),
     ],
 )
-def test_bfloat16_is_read_from_the_processor_flags(tmp_path, cpuinfo, expected):
+def test_fast_precisions_are_read_from_the_processor_flags(tmp_path, units, cpuinfo, expected):
     path = tmp_path / "cpuinfo"
     path.write_text(cpuinfo)
-    assert cpu_has_bfloat16(path) is expected
+    assert cpu_has(*units, cpuinfo=path) is expected
 
 
-def test_bfloat16_is_unknown_where_there_is_no_cpuinfo(tmp_path):
-    assert cpu_has_bfloat16(tmp_path / "none") is None
+def test_precisions_are_unknown_where_there_is_no_cpuinfo(tmp_path):
+    assert cpu_has(*BFLOAT16_UNITS, cpuinfo=tmp_path / "none") is None

@@ -12,7 +12,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 def cpu_with(monkeypatch, *units):
-    for test in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+    for test in ("_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_vnni_supported"):
         monkeypatch.setattr(torch.cpu, test, lambda test=test: test in units, raising=False)
 
 
@@ -21,6 +21,20 @@ def test_half_precision_where_a_cpu_multiplies_it(monkeypatch, unit):
     cpu_with(monkeypatch, unit)
     assert precision.multiplies_bfloat16(CPU)
     assert precision.precision_of("auto", CPU) == torch.bfloat16
+
+
+def test_int8_where_a_cpu_multiplies_it_and_the_network_allows_it(monkeypatch):
+    cpu_with(monkeypatch, "_is_avx512_bf16_supported", "_is_vnni_supported")
+    assert precision.precision_of("auto", CPU, can_be_int8=True) == torch.int8
+    assert precision.precision_of("auto", CPU, can_be_int8=False) == torch.bfloat16
+    for name, expected in (("sosnet", "int8"), ("hardnet", "int8"), ("tfeat", "bfloat16")):
+        assert NetworkDescriptor(name, NETWORKS[name](), "", device="cpu").identity["precision"] == expected
+
+
+def test_no_int8_where_torch_lacks_the_operation(monkeypatch):
+    cpu_with(monkeypatch, "_is_vnni_supported")
+    monkeypatch.setattr(torch.ops, "onednn", object())
+    assert precision.precision_of("auto", CPU, can_be_int8=True) == torch.float32
 
 
 def test_float32_where_it_does_not(monkeypatch):
