@@ -63,7 +63,7 @@ def _description(patches: int) -> dict[str, Any]:
     descriptor: Any = make_network_descriptor("sosnet", device="cpu")
     given = np.random.default_rng(0).integers(0, 256, (patches, 1, 32, 32), np.uint8)
     precision = descriptor.identity["precision"]
-    product = _product_in(precision)
+    product = product_in(precision, 2048)
     took, product_took = in_turn(
         lambda: descriptor.describe_patches(given), lambda: [product() for _ in range(8)]
     )
@@ -78,9 +78,9 @@ def _description(patches: int) -> dict[str, Any]:
     }
 
 
-def _product_in(precision: str) -> Callable[[], object]:
-    """Return the product of two matrices of 2,048 rows and columns in a network's precision."""
-    matrix = torch.randn(2048, 2048)
+def product_in(precision: str, rows: int) -> Callable[[], object]:
+    """Return the product of two square matrices in a network's precision, to be timed."""
+    matrix = torch.randn(rows, rows)
     if precision == "int8":
         whole = (10 * matrix).to(torch.int8)
         return lambda: torch._int_mm(whole, whole)

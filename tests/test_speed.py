@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.kernels import FLOP_A_PATCH, in_turn, photographed_again, unit_rows
+from benchmarks.kernels import FLOP_A_PATCH, in_turn, photographed_again, product_in, unit_rows
 from sfm.features.network_descriptor import NetworkDescriptor
 from sfm.features.networks import NETWORKS
 from sfm.matching.cells import DescriptorCells, match_in_cells
@@ -48,12 +48,11 @@ def test_description_runs_near_the_rate_of_products():
     patches = np.random.default_rng(0).integers(0, 256, (256, 1, 32, 32), np.uint8)
     for _ in range(4):  # until the size of a batch is settled
         descriptor.describe_patches(patches)
-    precision = getattr(torch, str(descriptor.identity["precision"]))
-    matrix = torch.randn(1024, 1024).to(precision)
+    product = product_in(str(descriptor.identity["precision"]), 1024)
     times = max(1, round(len(patches) * FLOP_A_PATCH / (2 * 1024**3)))
     describing, products = in_turn(
         lambda: descriptor.describe_patches(patches),
-        lambda: [matrix @ matrix for _ in range(times)],
+        lambda: [product() for _ in range(times)],
         rounds=4,
     )
     assert describing < 2.5 * products  # 1.1 on an idle machine; 3.7 without folding and channels last
