@@ -5,8 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sfm.errors import InputError
 from sfm.features.descriptor import DescribesPatches, Descriptor
@@ -15,10 +20,11 @@ from sfm.features.keypoints import Keypoints
 from sfm.features.patch_window import PatchWindow
 from sfm.files import write_tensors
 from sfm.images.decode import load_gray
+from sfm.images.gray import GrayImage
 from sfm.images.photo_set import Photo, Skipped
 from sfm.progress import SILENT, Progress
 from sfm.stopwatch import Stopwatch
-from sfm.threads import pool_of_cores
+from sfm.threads import pool_of_cores, share_out
 from sfm.words import count
 from sfm.workspace import Recipe, Workspace
 
@@ -88,7 +94,7 @@ def detect_keypoints(
 ) -> KeypointSet:
     """Detect the keypoints of every photograph, for any number of descriptors; see `extract_features`."""
 
-    def work(photo: Photo) -> tuple[Photo, bool] | Skipped:
+    def work(photo: Photo, pool: ThreadPoolExecutor) -> tuple[Photo, bool] | Skipped:
         recipe, path = _keypoints_recipe(photo, detector), workspace.keypoints(photo.name)
         detect = not recipe.matches(path)
         if detect:
@@ -259,8 +265,8 @@ def extract_features(
 
     _tell_what_changed("Features", photos, differences, progress)
 
-    def work(photo: Photo) -> DescribedImage | Skipped:
-        return _describe_one(photo, workspace, detector, descriptor, max_size)
+    def work(photo: Photo, pool: ThreadPoolExecutor) -> DescribedImage | Skipped:
+        return _describe_one(photo, workspace, detector, descriptor, max_size, pool)
 
     done, skipped = _on_each(photos, work, "Detect and describe", progress)
     _tell_what_was_reused(done, descriptor, progress)
@@ -268,7 +274,10 @@ def extract_features(
 
 
 def _on_each(
-    photos: Sequence[Photo], work: Callable[[Photo], T | Skipped], title: str, progress: Progress
+    photos: Sequence[Photo],
+    work: Callable[[Photo, ThreadPoolExecutor], T | Skipped],
+    title: str,
+    progress: Progress,
 ) -> tuple[list[T], list[Skipped]]:
     """Return the outcomes of `work` in order, and apart from them what had to be skipped."""
     done: list[T] = []
@@ -277,7 +286,7 @@ def _on_each(
         progress.stage(title, len(photos)) as step,
         pool_of_cores() as pool,
     ):
-        for outcome in pool.map(work, photos):
+        for outcome in pool.map(work, photos, repeat(pool)):
             if isinstance(outcome, Skipped):
                 progress.warn(f"{outcome.name} is left out: {outcome.reason}.")
                 skipped.append(outcome)
@@ -292,7 +301,12 @@ def _on_each(
 
 
 def _describe_one(
-    photo: Photo, workspace: Workspace, detector: Detector, descriptor: Descriptor, max_size: int
+    photo: Photo,
+    workspace: Workspace,
+    detector: Detector,
+    descriptor: Descriptor,
+    max_size: int,
+    pool: ThreadPoolExecutor,
 ) -> DescribedImage | Skipped:
     keypoints_recipe, descriptors_recipe = _recipes(photo, detector, descriptor)
     keypoints_path = workspace.keypoints(photo.name)
@@ -309,9 +323,19 @@ def _describe_one(
             keypoints.save(keypoints_path, keypoints_recipe.as_metadata())
         else:
             keypoints = Keypoints.load(keypoints_path)
-        rows = descriptor.describe(image, keypoints)
+        rows = _described(image, keypoints, descriptor, pool)
         write_tensors(descriptors_path, {"descriptors": rows}, descriptors_recipe.as_metadata())
     return DescribedImage(photo, keypoints_recipe.digest, descriptors_recipe.digest, detect, describe)
+
+
+def _described(
+    image: GrayImage, keypoints: Keypoints, descriptor: Descriptor, pool: ThreadPoolExecutor
+) -> NDArray[np.float32]:
+    if not isinstance(descriptor, DescribesPatches):
+        return descriptor.describe(image, keypoints)
+    patches, size = descriptor.cut_patches(image, keypoints), descriptor.patches_a_part
+    parts = [patches[start : start + size] for start in range(0, max(1, len(patches)), size)]
+    return np.concatenate(share_out(pool, descriptor.describe_patches, parts))
 
 
 def _keypoints_recipe(photo: Photo, detector: Detector) -> Recipe:

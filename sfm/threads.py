@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -39,6 +39,36 @@ def map_in_order(
             yield first, future.result()
     for first, future in waiting:
         yield first, future.result()
+
+
+def share_out(
+    pool: ThreadPoolExecutor, work: Callable[[Item], Outcome], parts: Sequence[Item]
+) -> list[Outcome]:
+    """Work on the parts of something in this thread of the pool, and in those that have nothing else to do.
+
+    Without it the last of many photographs keep a few cores busy while the others wait.
+    """
+    waiting = deque(enumerate(parts))
+    outcomes: dict[int, Outcome] = {}
+
+    def take_parts() -> None:
+        while waiting:
+            try:
+                place, part = waiting.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            outcomes[place] = work(part)
+
+    # Whatever the pool has been given before comes first, so that these begin only where threads are idle.
+    helpers = [pool.submit(take_parts) for _ in range(min(len(parts), usable_cores()) - 1)]
+    try:
+        take_parts()
+    finally:
+        waiting.clear()
+        begun = [helper for helper in helpers if not helper.cancel()]
+    for helper in begun:
+        helper.result()
+    return [outcomes[place] for place in range(len(parts))]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from sfm import threads
-from sfm.threads import map_in_order, one_thread_each, pool_of_cores, usable_cores
+from sfm.threads import map_in_order, one_thread_each, pool_of_cores, share_out, usable_cores
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no process can be held to a core here")
@@ -45,6 +45,43 @@ def test_outcomes_come_in_order_and_few_wait():
             most = max(most, len(begun) - place)
     assert place == 199
     assert most <= 4 * usable_cores() + 1
+
+
+def test_idle_threads_take_parts(monkeypatch):
+    monkeypatch.setattr(threads, "usable_cores", lambda: 2)
+    together = threading.Barrier(2, timeout=20)
+
+    def work(part):
+        together.wait()  # passes only if two threads work at once
+        return part, threading.get_ident()
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = pool.submit(share_out, pool, work, range(6)).result()
+    assert [part for part, _ in outcomes] == list(range(6))
+    assert len({thread for _, thread in outcomes}) == 2
+
+
+def test_threads_that_have_other_work_are_not_waited_for(monkeypatch):
+    monkeypatch.setattr(threads, "usable_cores", lambda: 2)
+    done = threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(done.wait, 20)
+        outcomes = pool.submit(share_out, pool, lambda part: part * part, range(5)).result(timeout=10)
+        done.set()
+    assert outcomes == [0, 1, 4, 9, 16]
+
+
+@pytest.mark.parametrize("fails", [0, 3])
+def test_a_part_that_fails_fails_the_whole(monkeypatch, fails):
+    monkeypatch.setattr(threads, "usable_cores", lambda: 2)
+
+    def work(part):
+        if part == fails:
+            raise ValueError("no such part")
+        return part
+
+    with ThreadPoolExecutor(2) as pool, pytest.raises(ValueError, match="no such part"):
+        pool.submit(share_out, pool, work, range(4)).result()
 
 
 def test_opencv_is_held_to_one_thread_and_let_go():

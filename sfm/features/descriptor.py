@@ -50,9 +50,12 @@ class DescribesPatches(Protocol):
     ----------
     patch_windows
         What a keypoint's patches show, one or several.
+    patches_a_part
+        Fewer at a time leave the device they are described on idle.
     """
 
     patch_windows: tuple[PatchWindow, ...]
+    patches_a_part: int
 
     def cut_patches(self, image: GrayImage, keypoints: Keypoints) -> Any:
         """Cut the patches of `keypoints` where they are described: (N, S, 32, 32) uint8, S sizes."""

@@ -29,6 +29,8 @@ POOLED_SIZE = 2.0
 
 # Large enough to keep the cores busy; on a CPU small enough that a layer's output stays near the cache.
 _BATCHES = {"cpu": (32, 64, 128), "cuda": (1024, 4096, 16384)}
+# So few that several threads share an image's patches evenly, so many that the last batch is seldom a small one.
+_BATCHES_A_PART = 8
 # Smaller batches go other ways in oneDNN, which round differently: they are filled up, so that a patch's row does
 # not depend on which batch it came in.
 _SMALLEST_BATCH = 16
@@ -74,6 +76,7 @@ class NetworkDescriptor(Descriptor):
         self._sha256 = weights_sha256
         self._device = choose_device(device)
         self._batch_size = BatchSize((batch_size,) if batch_size else _BATCHES[self._device.type])
+        self.patches_a_part = _BATCHES_A_PART * max(_BATCHES[self._device.type])
         self._precision = precision_of(precision, self._device, can_be_int8=can_be_int8(network))
         if self._precision == torch.int8:
             self._network, self._dtype = in_int8(network), torch.float32

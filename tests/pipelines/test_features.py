@@ -185,6 +185,7 @@ class PatchMeans(Means):
     """Describes every keypoint by the mean of its patch."""
 
     patch_windows = (PatchWindow(24.0),)
+    patches_a_part = 2
 
     def __init__(self, name, factor=1.0):
         super().__init__(name, factor=factor)
