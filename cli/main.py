@@ -6,7 +6,9 @@ Every command lives in the module of its name and is the attribute of its name: 
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import sys
 import traceback
 from importlib import import_module
@@ -16,6 +18,9 @@ import click
 
 from sfm.cli.stopping import INTERRUPTED, TERMINATED, Terminated, stopped_by_signals
 from sfm.errors import SfmError
+
+# Looking for garbage once more before leaving takes half a second with torch, and nothing comes of it.
+atexit.register(gc.freeze)
 
 DEBUG = "sfm.debug"  # key in click's context meta: show tracebacks
 
