@@ -106,8 +106,8 @@ def card(
     ]
     lines += [f"![Loss and validation errors over the steps]({name}-curve.png)", "", "## Figures", ""]
     lines += [
-        "`sfm benchmark`, the same 3,000 strongest keypoints for all descriptors. None of these images was trained or "
-        "chosen on."
+        "`sfm benchmark`, the same 3,000 strongest keypoints for all descriptors. None of these images was trained on; "
+        "what was learned from looking at frankfurt stands in [training](../training.md#5-how-sure-the-figures-are)."
     ]
     shown = ["sift", *dict.fromkeys(of + way for of in ("triplet", name) for way in ("", "+pooling"))]
     for kind, heading in HEADINGS.items():
@@ -129,9 +129,14 @@ def _input(manifest: dict[str, Any], options: dict[str, Any]) -> str:
 
 def _harder(options: dict[str, Any]) -> str:
     """Tell which of the options that make the task harder are on."""
-    scenes, relit = options["scenes_per_batch"], options["relit"]
+    scenes, changed = options["scenes_per_batch"], _option(options, "other_surroundings")
     groups = f" out of {scenes} groups" if scenes else ""
-    return groups + (f", {100 * relit:.0f}% of the patches lit anew" if relit else "")
+    return groups + (f", {100 * changed:.0f}% of the patches with other surroundings" if changed else "")
+
+
+def _option(options: dict[str, Any], key: str) -> Any:
+    """Return an option of a run, which may be from before there was this option."""
+    return options.get(key, getattr(TrainingOptions(), key))
 
 
 def _recipe(options: dict[str, Any]) -> str:
@@ -165,9 +170,10 @@ def _train_commands(name: str, stages: Sequence[dict[str, Any]]) -> list[str]:
     before = None
     for number, options in enumerate(stages, start=1):
         train = [f"--loss {name}"]
-        for key in ("steps", "batch_size", "scenes_per_batch", "relit", "learning_rate", "seed"):
-            if options[key] != getattr(TrainingOptions(), key):
-                train.append(f"--{key.replace('_', '-')} {options[key]:g}")
+        for key in ("steps", "batch_size", "scenes_per_batch", "other_surroundings", "learning_rate", "seed"):
+            value = _option(options, key)
+            if value != getattr(TrainingOptions(), key):
+                train.append(f"--{key.replace('_', '-')} {value:g}")
         if before:
             train.append(f"--init {before}/weights.safetensors")
         elif not options["local_contrast"]:

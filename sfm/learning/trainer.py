@@ -24,8 +24,8 @@ from sfm.files import atomic_path, write_json
 from sfm.learning.batches import BatchSampler
 from sfm.learning.losses import RECIPES, second_order_similarity
 from sfm.learning.metrics import fpr_at_recall, nearest_is_own
-from sfm.learning.patch_light import relit
 from sfm.learning.patch_set import PatchSet
+from sfm.learning.patch_surroundings import with_other_surroundings
 from sfm.learning.training_options import TrainingOptions
 from sfm.options import as_recorded, check
 from sfm.progress import SILENT, Progress, Step
@@ -241,9 +241,10 @@ class _Run:
         torch.manual_seed(options.seed * 1_000_003 + self.step)
         self._set_learning_rate()
         batch = torch.cat(self.sampler.draw(self.step))
-        light = torch.Generator().manual_seed(options.seed * 1_000_003 + self.step)
+        surroundings = torch.Generator().manual_seed(options.seed * 1_000_003 + self.step)
         self.network.train()
-        described = self._describe(relit(batch, options.relit, light))
+        batch = with_other_surroundings(batch, options.other_surroundings, surroundings)
+        described = self._describe(batch)
         one, other = described.chunk(2)
         loss = RECIPES[options.loss].first_order(one, other, None)
         if self.second_order_weight > 0:

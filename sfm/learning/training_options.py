@@ -29,8 +29,12 @@ class TrainingOptions:
         "negatives harder, as in one photograph; 0 for all of them.",
         minimum=0,
     )
-    relit: float = option(
-        0.0, "Share of the patches that are lit anew each time they are drawn.", minimum=0.0, maximum=1.0
+    other_surroundings: float = option(
+        0.0,
+        "Share of the patches whose surroundings are changed each time they are drawn: another patch beside or around "
+        "the keypoint, a lamp. A real night does so.",
+        minimum=0.0,
+        maximum=1.0,
     )
     learning_rate: float = option(5e-3, "Adam's step size after the warm-up.", minimum=0.0)
     warm_up: int = option(50, "Batches over which the step size rises; then it falls to 0.", minimum=0)
