@@ -2,8 +2,8 @@
 
 Between noon and night a surface stays while windows light up beside it, the sky behind it goes dark and lamps outshine
 what is near them. The two views of a point in a patch set seldom differ so. Here a part of the patch that does not hold
-the keypoint shows another patch instead, or a lamp: cutting and mixing (S. Yun et al., "CutMix: Regularization Strategy to
-Train Strong Classifiers with Localizable Features", ICCV 2019), with the label staying at the centre.
+the keypoint shows another patch instead, or a lamp: cutting and mixing (S. Yun et al., "CutMix: Regularization Strategy
+to Train Strong Classifiers with Localizable Features", ICCV 2019), with the label staying at the centre.
 """
 
 from __future__ import annotations
