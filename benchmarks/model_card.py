@@ -71,7 +71,8 @@ def card(
     weight = RECIPES[name].second_order_weight if weight is None else weight
     second_order = f" (weight {weight:g}, {options['neighbours']} neighbours)" if weight else ""
     held_out = options["validation_scenes"]
-    at_the_end = f"training loss {last['loss']:.3f}"
+    before = " before the mean" if _option(options, "keep_of_init") else ""
+    at_the_end = f"training loss{before} {last['loss']:.3f}"
     if held_out:
         at_the_end += (
             f"; on the held-out scenes FPR95 {100 * last['fpr95']:.2f}%, "
@@ -140,10 +141,12 @@ def _option(options: dict[str, Any], key: str) -> Any:
 
 
 def _recipe(options: dict[str, Any]) -> str:
+    kept = _option(options, "keep_of_init")
     return (
         f"{options['steps']} batches of {options['batch_size']} points{_harder(options)}, Adam, step size"
         f" {options['learning_rate']:g} after {options['warm_up']} batches of warm-up, linear decay to 0, "
         f"flips and quarter turns, seed {options['seed']}"
+        + (f"; the mean of the weights before and after ({kept:g} of those before)" if kept else "")
     )
 
 
@@ -170,7 +173,15 @@ def _train_commands(name: str, stages: Sequence[dict[str, Any]]) -> list[str]:
     before = None
     for number, options in enumerate(stages, start=1):
         train = [f"--loss {name}"]
-        for key in ("steps", "batch_size", "scenes_per_batch", "other_surroundings", "learning_rate", "seed"):
+        for key in (
+            "steps",
+            "batch_size",
+            "scenes_per_batch",
+            "other_surroundings",
+            "keep_of_init",
+            "learning_rate",
+            "seed",
+        ):
             value = _option(options, key)
             if value != getattr(TrainingOptions(), key):
                 train.append(f"--{key.replace('_', '-')} {value:g}")

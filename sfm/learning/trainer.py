@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import time
@@ -107,11 +108,14 @@ def train(
     Raises
     ------
     InputError
-        If the patch set has no such scene or too few points, or the folder's checkpoint is of other options.
+        If the patch set has no such scene or too few points, if there are no weights to keep a share of, or if the
+        folder's checkpoint is of other options.
     WorkError
         If the loss is no longer finite, or the disk is full; the last checkpoint stays whole.
     """
     check(options)
+    if options.keep_of_init and init is None:
+        raise InputError("--keep-of-init needs weights to keep: give --init.")
     keep_freed_memory()
     run = _Run(patches, folder, options, validation_scenes, init)
     if run.sampler.batch_size < options.batch_size:
@@ -126,7 +130,8 @@ def train(
         step.advance(run.step)
         run.to_the_end(step)
     weights = folder / "weights.safetensors"
-    pretrained.save(run.network, options.loss, weights, window=patches.window)
+    network = run.network if init is None else _mean(run.network, init.network, options.keep_of_init)
+    pretrained.save(network, options.loss, weights, window=patches.window)
     write_json(folder / "history.json", run.report())
     return Trained(weights, tuple(run.history))
 
@@ -316,6 +321,19 @@ class _Run:
 
     def _kept(self) -> str:
         return f"{self.checkpoint} is the last good state." if self.checkpoint.is_file() else ""
+
+
+def _mean(network: PatchNetwork, other: PatchNetwork, share: float) -> PatchNetwork:
+    """Return a copy of a network with a share of another one's weights in it.
+
+    M. Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022: where the one was trained on from the
+    other, the mean keeps most of what either gains.
+    """
+    mean, others = copy.deepcopy(network), other.state_dict()
+    for name, value in mean.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(others[name].to(value), share)
+    return mean
 
 
 def _start(loss: str, evens_light: bool, init: pretrained.Pretrained | None) -> PatchNetwork:

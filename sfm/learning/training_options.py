@@ -36,6 +36,12 @@ class TrainingOptions:
         minimum=0.0,
         maximum=1.0,
     )
+    keep_of_init: float = option(
+        0.0,
+        "Share of the weights of --init in the result: the mean of both knows what either does, nearly.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     learning_rate: float = option(5e-3, "Adam's step size after the warm-up.", minimum=0.0)
     warm_up: int = option(50, "Batches over which the step size rises; then it falls to 0.", minimum=0)
     second_order_weight: float | None = option(

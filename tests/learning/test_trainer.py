@@ -191,6 +191,25 @@ def test_training_starts_from_given_weights(patches, tmp_path):
         train(patches, tmp_path / "c", TrainingOptions(loss="sosnet", steps=1), init=init)
 
 
+def test_a_share_of_the_given_weights_is_kept(patches, tmp_path):
+    few = dataclasses.replace(SMALL, loss="triplet", steps=2)
+    init = pretrained.load("triplet", train(patches, tmp_path / "init", few).weights)
+    kept = {}
+    for share in (0.0, 0.25, 1.0):
+        options = dataclasses.replace(few, seed=5, keep_of_init=share)
+        trained = train(patches, tmp_path / str(share), options, init=init)
+        kept[share] = pretrained.load("triplet", trained.weights).network.state_dict()
+    assert same(kept[1.0], init.network.state_dict())
+    assert not same(kept[0.0], kept[1.0])
+    for name, value in kept[0.25].items():
+        expected = 0.25 * kept[1.0][name].double() + 0.75 * kept[0.0][name].double()
+        assert torch.allclose(value.double(), expected, rtol=2e-3, atol=1e-3) or name.endswith(
+            "num_batches_tracked"
+        )
+    with pytest.raises(InputError, match="--keep-of-init needs"):
+        train(patches, tmp_path / "none", dataclasses.replace(few, keep_of_init=0.5))
+
+
 @pytest.mark.parametrize("evens_light", [True, False])
 def test_given_weights_go_on_as_they_were_trained(patches, tmp_path, evens_light):
     options = dataclasses.replace(SMALL, steps=1, local_contrast=evens_light)
