@@ -18,6 +18,7 @@ class Pixels:
     name = "pixels"
     dimension = 1024
     patch_windows = (EVEN_WINDOW,)
+    patches_a_part = 1024
 
     def __init__(self, noise=0.0):
         self.noise = noise
