@@ -8,6 +8,7 @@ layers only.
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 
 import torch
@@ -25,10 +26,24 @@ _ZERO_OF_PATCH = 128
 
 
 def can_be_int8(network: PatchNetwork) -> bool:
-    """Tell whether batch normalisation follows every convolution, which the range of whole numbers comes from."""
+    """Tell whether a network can run in int8, with this version of torch.
+
+    Batch normalisation must follow every convolution: the range of whole numbers comes from it.
+    """
     kinds = [type(layer) for layer in network.trunk]
     normalised = list(pairwise(kinds)).count((nn.Conv2d, nn.BatchNorm2d))
-    return 0 < normalised == kinds.count(nn.Conv2d)
+    return 0 < normalised == kinds.count(nn.Conv2d) and _torch_can()
+
+
+@cache
+def _torch_can() -> bool:
+    """Tell whether torch has the operations, which differ between its versions, by trying them once."""
+    try:
+        layer = _Int8Convolution(nn.Conv2d(1, 16, kernel_size=1), 1.0, 0, 1.0)
+        layer(torch.zeros(1, 1, 4, 4, dtype=torch.uint8))
+    except (AttributeError, RuntimeError, TypeError):
+        return False
+    return True
 
 
 def in_int8(network: PatchNetwork) -> PatchNetwork:

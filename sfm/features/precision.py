@@ -31,9 +31,8 @@ def multiplies_int8() -> bool:
 
     Without them pairs of products are added in 16 bits, which may overflow.
     """
-    # Versions of torch without the operation, or that do not tell, get another precision, which is right everywhere.
-    has_units = getattr(torch.cpu, "_is_vnni_supported", lambda: False)()
-    return has_units and hasattr(torch.ops.onednn, "qconv2d_pointwise")
+    # Versions of torch that do not tell get another precision, which is right everywhere.
+    return bool(getattr(torch.cpu, "_is_vnni_supported", lambda: False)())
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:

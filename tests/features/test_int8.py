@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from sfm.features import int8
 from sfm.features.int8 import can_be_int8, in_int8
 from sfm.features.networks import NETWORKS, folded
 from sfm.features.precision import multiplies_int8
@@ -34,6 +37,14 @@ def test_a_network_without_normalisation_is_refused():
     assert not can_be_int8(NETWORKS["tfeat"]())
     with pytest.raises(ValueError, match="TFeat"):
         in_int8(NETWORKS["tfeat"]())
+
+
+@pytest.mark.parametrize("operations", [object(), SimpleNamespace(qconv_prepack=lambda weight: weight)])
+def test_versions_of_torch_that_lack_the_operations_or_call_them_otherwise(monkeypatch, operations):
+    int8._torch_can.cache_clear()
+    monkeypatch.setattr(torch.ops, "onednn", operations)
+    assert not can_be_int8(NETWORKS["sosnet"]())
+    int8._torch_can.cache_clear()
 
 
 def test_the_network_given_stays_as_it_is():

@@ -31,12 +31,6 @@ def test_int8_where_a_cpu_multiplies_it_and_the_network_allows_it(monkeypatch):
         assert NetworkDescriptor(name, NETWORKS[name](), "", device="cpu").identity["precision"] == expected
 
 
-def test_no_int8_where_torch_lacks_the_operation(monkeypatch):
-    cpu_with(monkeypatch, "_is_vnni_supported")
-    monkeypatch.setattr(torch.ops, "onednn", object())
-    assert precision.precision_of("auto", CPU, can_be_int8=True) == torch.float32
-
-
 def test_float32_where_it_does_not(monkeypatch):
     cpu_with(monkeypatch)
     assert not precision.multiplies_bfloat16(CPU)
