@@ -67,13 +67,12 @@ class _Int8Convolutions(nn.Module):
     def __init__(self, convolutions: list[nn.Conv2d], norms: list[nn.BatchNorm2d]) -> None:
         super().__init__()
         self._patch_step = _REACH_OF_PATCH / (_LARGEST_OUTPUT - _ZERO_OF_PATCH)
-        self._layers = []
-        step, zero = self._patch_step, _ZERO_OF_PATCH
-        for convolution, norm in zip(convolutions, norms, strict=True):
-            layer = _Int8Convolution(convolution, step, zero, _range_behind(norm) / _LARGEST_OUTPUT)
-            self._layers.append(layer)
-            step, zero = layer.output_step, 0
-        self._layers[-1].is_last = True
+        steps = [_range_behind(norm) / _LARGEST_OUTPUT for norm in norms[:-1]]
+        inputs = [(self._patch_step, _ZERO_OF_PATCH), *((step, 0) for step in steps)]
+        self._layers = [
+            _Int8Convolution(convolution, *given, output_step)
+            for convolution, given, output_step in zip(convolutions, inputs, [*steps, None], strict=True)
+        ]
 
     def forward(self, normalised: Tensor) -> Tensor:
         """Run (N, 1, 32, 32) normalised patches through the layers: (N, 128, 1, 1) float32."""
@@ -94,17 +93,15 @@ class _Int8Convolution:
     input_step, input_zero
         What one stands for in its uint8 input, and the level that stands for zero.
     output_step
-        What one stands for in its uint8 output.
+        What one stands for in its uint8 output behind a ReLU; None for a float32 output without one.
     """
 
-    is_last = False
-
     def __init__(
-        self, convolution: nn.Conv2d, input_step: float, input_zero: int, output_step: float
+        self, convolution: nn.Conv2d, input_step: float, input_zero: int, output_step: float | None
     ) -> None:
         weight = convolution.weight.detach().float()
         steps = weight.abs().amax(dim=(1, 2, 3)).clamp(min=torch.finfo(torch.float32).tiny) / _LARGEST_WEIGHT
-        self.input_step, self.input_zero, self.output_step = input_step, input_zero, output_step
+        self._input_step, self._input_zero, self._output_step = input_step, input_zero, output_step
         self._steps, self._zeros = steps, torch.zeros(len(steps), dtype=torch.int8)
         self._bias = None if convolution.bias is None else convolution.bias.detach().float()
         self._stride, self._padding = list(convolution.stride), [int(p) for p in convolution.padding]
@@ -120,11 +117,12 @@ class _Int8Convolution:
         )
 
     def __call__(self, seen: Tensor) -> Tensor:
-        """Return uint8 behind a ReLU, or of the last layer float32."""
+        """Return (N, C, H, W) uint8 behind a ReLU, or float32."""
+        step = self._output_step
         output: Tensor = torch.ops.onednn.qconv2d_pointwise(
             seen,
-            self.input_step,
-            self.input_zero,
+            self._input_step,
+            self._input_zero,
             self._weight,
             self._steps,
             self._zeros,
@@ -133,10 +131,10 @@ class _Int8Convolution:
             self._padding,
             [1, 1],
             1,
-            1.0 if self.is_last else self.output_step,
+            1.0 if step is None else step,
             0,
-            torch.float32 if self.is_last else torch.uint8,
-            "none" if self.is_last else "relu",
+            torch.float32 if step is None else torch.uint8,
+            "none" if step is None else "relu",
             [],
             "",
         )
