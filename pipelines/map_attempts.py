@@ -114,7 +114,8 @@ class Attempts:
     def in_turn(self, strategies: Sequence[Strategy]) -> Outcome | None:
         """Try strategies until one is good; return the best, if any.
 
-        Of equals it is the first, which suits the photographs best.
+        Of equals it is the first, which suits the photographs best. Where none makes a map because no three images
+        share enough points, two of them do.
         """
         best: Outcome | None = None
         for i, strategy in enumerate(strategies):
@@ -123,6 +124,9 @@ class Attempts:
                 best = outcome
             if outcome is not None and outcome.is_good(self.mapper.connected):
                 break
+        if best is None and (of_two := strategies[0].of_two()) is not None:
+            self.progress.say("No three images share enough points: mapping two.")
+            best = self._try(of_two, self.database.path, "two", self.seed)
         return best
 
     def without_contradictions(self, first: Outcome) -> Outcome:

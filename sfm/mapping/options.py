@@ -43,8 +43,8 @@ class MappingOptions:
     )
     min_model_size: int = option(
         3,
-        "Drop models of fewer images, except where there are only two. With 2, points are also made of what only "
-        "two images see.",
+        "Drop models of fewer images, except where there are only two, or there would be no map. With 2, points are "
+        "also made of what only two images see.",
         minimum=2,
     )
     mapper_share: float = option(

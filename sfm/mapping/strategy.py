@@ -22,6 +22,12 @@ class Strategy:
         """Return the same way to map with more words about it."""
         return replace(self, words=f"{self.words}, {how}")
 
+    def of_two(self) -> Strategy | None:
+        """Return the same way to map with models of two images, and points that no third one sees; None if it has these."""
+        if self.settings.min_model_size == 2:
+            return None
+        return replace(self, settings=replace(self.settings, min_model_size=2)).told("of two images")
+
 
 def plan(
     reading: Reading, cameras: Mapping[int, Camera], options: MappingOptions, max_error_px: float

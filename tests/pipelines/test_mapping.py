@@ -234,6 +234,14 @@ def test_a_camera_that_only_turned(workspace):
     assert not workspace.mapping.exists(), "scratch files of a map that there will not be"
 
 
+def test_where_no_three_images_share_points_two_make_a_map(workspace):
+    made, heard = run(workspace, along_a_wall(WALL[:2]), names=WALL[:3])
+    assert sorted(made.models[0].poses) == WALL[:2]
+    assert made.chosen == "as a collection, intrinsics refined, of two images"
+    assert made.left_out == {WALL[2]: "no verified pair with another image"}
+    assert "No three images share enough points: mapping two." in heard.said
+
+
 def gps_of(truth, mirrored=False):
     centers = {name: 10 * pose.center for name, pose in truth.poses.items()}
     names = sorted(centers)
