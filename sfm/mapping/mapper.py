@@ -14,6 +14,7 @@ from sfm.mapping.incremental import (
     read_database,
     run_mapper,
 )
+from sfm.mapping.loose_images import drop_loose_images
 from sfm.mapping.options import MappingOptions
 from sfm.mapping.refinement import ROUNDS, refine_robustly
 from sfm.mapping.thinning import thin_out
@@ -101,7 +102,9 @@ class Mapper:
     ) -> list[Model]:
         """Run COLMAP's mapper, and adjust its models robustly where that is wanted."""
         models = run_mapper(database, scratch, settings, seed, step, self.watch)
-        return [self._refined(model, settings) for model in models] if self.options.robust else models
+        if not self.options.robust:
+            return models
+        return self._held([self._refined(model, settings) for model in models], settings)
 
     def _completed(
         self, models: list[Model], database: Path, settings: MapperSettings, seed: int, step: Step
@@ -117,7 +120,13 @@ class Mapper:
             # What the mapper placed has been refined already.
             rounds = 1 if model.num_reg_images() == images else ROUNDS
             completed.append(self._refined(model, settings, rounds))
-        return largest_first(completed)
+        return self._held(completed, settings)
+
+    def _held(self, models: list[Model], settings: MapperSettings) -> list[Model]:
+        """Leave only images that points hold in their places, and models of enough images."""
+        for model in models:
+            drop_loose_images(model)
+        return largest_first([m for m in models if m.num_reg_images() >= settings.min_model_size])
 
     def _refined(self, model: Model, settings: MapperSettings, rounds: int = ROUNDS) -> Model:
         return refine_robustly(
