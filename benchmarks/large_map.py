@@ -65,7 +65,9 @@ class View:
 
 def main() -> None:
     """Map flights of the given sizes and write what it took."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("images", type=int, nargs="+", help="number of images of a flight")
     parser.add_argument("-o", "--work", type=Path, required=True, help="folder for the maps")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file for the figures")
@@ -143,9 +145,7 @@ def _pose(i: int, rng: np.random.Generator) -> Pose:
     return Pose(rotation, -rotation @ center)
 
 
-def _look(
-    name: str, pose: Pose, xyz: NDArray[np.float64], tree: cKDTree, rng: np.random.Generator
-) -> View:
+def _look(name: str, pose: Pose, xyz: NDArray[np.float64], tree: cKDTree, rng: np.random.Generator) -> View:
     near = np.array(sorted(tree.query_ball_point(pose.center[:2], HEIGHT_M)), np.int64)
     near = near[rng.random(len(near)) < SEEN]
     xy = CAMERA.project(pose.apply(xyz[near])) + rng.normal(0, NOISE_PX, (len(near), 2))

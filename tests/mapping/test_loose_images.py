@@ -17,7 +17,7 @@ LOOSE = NAMES[2]
 def wall_that_sees(name, points):
     """A map of a wall; image `name` keeps its first points that two others see, and all that only one other sees."""
     truth = along_a_wall(NAMES)
-    by_id = {point: 0 for point in truth.point_ids}
+    by_id = dict.fromkeys(truth.point_ids, 0)
     for image in truth.images.values():
         for point in image.point_ids:
             by_id[point] += 1
@@ -32,8 +32,7 @@ def wall_that_sees(name, points):
     seen = np.unique(np.concatenate([image.point_ids for image in images.values()]), return_counts=True)
     kept = np.isin(truth.point_ids, seen[0][seen[1] > 1])
     columns = {
-        name: getattr(truth, name)[kept]
-        for name in ("point_ids", "xyz", "rgb", "error_px", "track_length")
+        name: getattr(truth, name)[kept] for name in ("point_ids", "xyz", "rgb", "error_px", "track_length")
     }
     return to_reconstruction(replace(truth, images=images, **columns))
 
