@@ -2,10 +2,11 @@
 
 python -m benchmarks.large_map 1000 4000 -o WORK
 
-Photographs are not made, nor detected and matched: what each image sees of a ground with relief is projected, with noise and
-some points that are far off, and the pairs of overlapping images are written into the database that mapping starts from. So
-only mapping is measured, with everything that `sfm reconstruct` does there. A flight that was stopped goes on where it
-was. Printed: seconds, peak memory, images, points, and the camera centres' distance from the truth after the best similarity.
+Photographs are not made, nor detected and matched: what each image sees of a ground with relief is projected, with
+noise and some points that are far off, and the pairs of overlapping images are written into the database that mapping
+starts from. So only mapping is measured, with everything that `sfm reconstruct` does there. A flight that was stopped
+goes on where it was. Printed: seconds, peak memory, images, points, and the camera centres' distance from the truth
+after the best similarity.
 """
 
 from __future__ import annotations

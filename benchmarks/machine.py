@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from sfm.cli.info import BFLOAT16_UNITS, INT8_UNITS, cpu_has
+
 _LIBRARIES = ("sosnet-sfm", "numpy", "opencv-python", "torch", "pycolmap")
 
 
@@ -18,8 +20,8 @@ def describe_machine() -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _field("/proc/cpuinfo", "model name") or platform.processor(),
-        "bfloat16": "avx512_bf16" in _field("/proc/cpuinfo", "flags").split(),
-        "int8": "avx512_vnni" in _field("/proc/cpuinfo", "flags").split(),
+        "bfloat16": cpu_has(*BFLOAT16_UNITS),
+        "int8": cpu_has(*INT8_UNITS),
         "cores": os.cpu_count(),
         "memory_gib": round(int(_field("/proc/meminfo", "MemTotal").split()[0] or 0) / 2**20, 1),
         "python": platform.python_version(),

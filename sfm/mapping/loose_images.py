@@ -1,8 +1,8 @@
 """Images that a map holds by too few points leave it.
 
-Matches with one other image fix where an image looks and from which line it looks, but not from how far along that line:
-only points that a third image sees too tell that. Where wrong matches placed an image, the robust adjustment drops
-their observations and leaves the image where it is, held by next to nothing.
+Matches with one other image fix where an image looks and on which line it is, but not how far along that line: only
+points that a third image sees too tell that. Where wrong matches placed an image, the robust adjustment drops their
+observations and leaves the image where it is, held by next to nothing.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from sfm.mapping.colmap import pycolmap
 from sfm.mapping.incremental import Model
 
-# Points that two other images see as well. Of 933 images in 160 maps, those held by one were wrong, by metres; the fewest
-# of an image in its place were nine.
+# Points that two other images see as well. Of 933 images in maps of the scenes and of random subsets of them, those
+# held by one were wrong, by metres; the fewest of an image in its place were nine.
 _HELD_BY = 5
 
 

@@ -23,7 +23,10 @@ class Strategy:
         return replace(self, words=f"{self.words}, {how}")
 
     def of_two(self) -> Strategy | None:
-        """Return the same way to map with models of two images, and points that no third one sees; None if it has these."""
+        """Return the same way to map with models of two images; None if it has these already.
+
+        Then points count too that no third image sees.
+        """
         if self.settings.min_model_size == 2:
             return None
         return replace(self, settings=replace(self.settings, min_model_size=2)).told("of two images")
