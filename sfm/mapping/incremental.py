@@ -36,6 +36,9 @@ _QUICK_S = 0.05  # if one look takes longer than this
 
 # Points by which an image is let in where COLMAP's 30 are too many: on a walk, and into a map that has been refined.
 _FEW_POINTS = 15
+# Relative gain at which adjusting the whole map ends. COLMAP goes on for 50 steps whatever these gain, and from 1,000 images
+# on each of them takes seconds.
+_GLOBAL_TOLERANCE = 1e-5
 _POSE_ERROR = 3  # errors allowed while an image's pose is estimated, as COLMAP relates 12 px to 4
 
 
@@ -298,6 +301,7 @@ def _options(settings: MapperSettings, seed: int) -> pycolmap.IncrementalPipelin
     options.constant_cameras = set(settings.held_cameras)
     options.ba_global_frames_ratio = options.ba_global_points_ratio = settings.global_growth
     options.ba_global_max_refinements = settings.global_refinements
+    options.ba_global_function_tolerance = _GLOBAL_TOLERANCE
     options.ba_local_max_refinements = settings.local_refinements
     error = settings.max_error_px
     options.mapper.init_max_error = error
