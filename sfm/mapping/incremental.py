@@ -36,10 +36,10 @@ _QUICK_S = 0.05  # if one look takes longer than this
 
 # Points by which an image is let in where COLMAP's 30 are too many: on a walk, and into a map that has been refined.
 _FEW_POINTS = 15
-# Relative gain at which adjusting the whole map ends. COLMAP goes on for 50 steps whatever these gain, and from 1,000 images
-# on each of them takes seconds.
-_GLOBAL_TOLERANCE = 1e-5
 _POSE_ERROR = 3  # errors allowed while an image's pose is estimated, as COLMAP relates 12 px to 4
+# Relative gain at which adjusting the whole map ends. COLMAP goes on for 50 steps whatever these gain, and from 1,000
+# images on each of them takes seconds.
+_GLOBAL_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
