@@ -16,7 +16,6 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +26,17 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks.machine import describe_machine
 from benchmarks.peak_memory import forget_peak, peak_mib
+from benchmarks.true_pairs import THRESHOLD_PX, true_pair
 from sfm.alignment.fit import align_poses
 from sfm.cli.console import Console
 from sfm.files import write_json
 from sfm.geometry.camera import Camera
-from sfm.geometry.epipolar import essential_from_pose
 from sfm.geometry.pose import Pose
-from sfm.geometry.two_view import TwoViewGeometry
 from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo
-from sfm.mapping.database import ImageEntry, MapDatabase, PairResult, VerifiedPair
+from sfm.mapping.database import ImageEntry, MapDatabase, VerifiedPair
 from sfm.mapping.options import MappingOptions
+from sfm.mapping.sparse_map import MapImage
 from sfm.pipelines.mapping import build_map
 from sfm.pipelines.matching import PairSet
 from sfm.workspace import Workspace, digest_of
@@ -50,18 +49,7 @@ POINTS_A_SQUARE_METRE, SEEN = 0.45, 0.6
 NOISE_PX, FAR_OFF, FAR_OFF_PX = 0.5, 0.02, 4.0
 # Images up to so many apart in their own row and in the next one make pairs, if they share so many points.
 NEIGHBOURS, MIN_SHARED = 3, 50
-THRESHOLD_PX = 4.0
 RESULTS = Path(__file__).parent / "results" / "large_map.json"
-
-
-@dataclass(frozen=True)
-class View:
-    """An image of the flight: its true pose, and what it sees, `xy` (N, 2) of the points `ids` (N,), sorted."""
-
-    name: str
-    cam_from_world: Pose
-    xy: NDArray[np.float32]
-    ids: NDArray[np.int64]
 
 
 def main() -> None:
@@ -120,7 +108,7 @@ def map_flight(images: int, workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def fly(images: int, seed: int = 0) -> list[View]:
+def fly(images: int, seed: int = 0) -> list[MapImage]:
     """Return the views of a flight in rows, there and back, above ground with relief; z points up."""
     rng = np.random.default_rng(seed)
     rows = math.ceil(images / ROW)
@@ -146,63 +134,42 @@ def _pose(i: int, rng: np.random.Generator) -> Pose:
     return Pose(rotation, -rotation @ center)
 
 
-def _look(name: str, pose: Pose, xyz: NDArray[np.float64], tree: cKDTree, rng: np.random.Generator) -> View:
+def _look(
+    name: str, pose: Pose, xyz: NDArray[np.float64], tree: cKDTree, rng: np.random.Generator
+) -> MapImage:
     near = np.array(sorted(tree.query_ball_point(pose.center[:2], HEIGHT_M)), np.int64)
     near = near[rng.random(len(near)) < SEEN]
     xy = CAMERA.project(pose.apply(xyz[near])) + rng.normal(0, NOISE_PX, (len(near), 2))
     far_off = rng.random(len(near)) < FAR_OFF
     xy[far_off] += rng.uniform(-FAR_OFF_PX, FAR_OFF_PX, (int(far_off.sum()), 2))
     inside = (xy > 0).all(axis=1) & (xy < [CAMERA.width - 1, CAMERA.height - 1]).all(axis=1)
-    return View(name, pose, xy[inside].astype(np.float32), near[inside])
+    return MapImage(name, 1, pose, xy[inside], near[inside])
 
 
-def write_flight(views: list[View], workspace: Workspace, prior: Camera) -> list[VerifiedPair]:
+def write_flight(views: list[MapImage], workspace: Workspace, prior: Camera) -> list[VerifiedPair]:
     """Write the database that mapping starts from; return its pairs."""
     pairs = []
     with MapDatabase(workspace.database) as database:
         database.prepare(
             [ImageEntry(view.name, 1, "flight") for view in views],
             {1: prior},
-            {view.name: view.xy for view in views},
+            {view.name: view.xy.astype(np.float32) for view in views},
         )
         for i, view in enumerate(views):
-            results = [
-                result for other in _neighbours(i, views) if (result := _verified(view, other)) is not None
-            ]
+            beside = [true_pair(view, other, "flight", MIN_SHARED) for other in _neighbours(i, views)]
+            results = [result for result in beside if result.pair.accepted]
             database.write_pairs(results)
             pairs += [result.pair for result in results]
     return pairs
 
 
-def _neighbours(i: int, views: list[View]) -> Iterator[View]:
+def _neighbours(i: int, views: list[MapImage]) -> Iterator[MapImage]:
     row, column = divmod(i, ROW)
     for j in range(i + 1, min(len(views), (row + 2) * ROW)):
         other_row, other_column = divmod(j, ROW)
         beside = other_column if other_row == row else ROW - 1 - other_column
         if abs(beside - column) <= NEIGHBOURS:
             yield views[j]
-
-
-def _verified(view1: View, view2: View) -> PairResult | None:
-    _, i, j = np.intersect1d(view1.ids, view2.ids, assume_unique=True, return_indices=True)
-    if len(i) < MIN_SHARED:
-        return None
-    relative = view2.cam_from_world @ view1.cam_from_world.inverse()
-    unit = Pose(relative.rotation, relative.translation / np.linalg.norm(relative.translation))
-    geometry = TwoViewGeometry(
-        "calibrated", np.arange(len(i)), essential_from_pose(unit), None, None, unit, THRESHOLD_PX
-    )
-    pair = VerifiedPair(
-        view1.name,
-        view2.name,
-        matches=len(i),
-        inliers=len(i),
-        kind="calibrated",
-        log10_nfa=-50.0,
-        forward=abs(float(unit.translation[2])),
-        accepted=True,
-    )
-    return PairResult(pair, np.column_stack([i, j]).astype(np.int32), geometry, "flight")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def test_images_see_a_few_hundred_points_within_their_borders(views):
         assert 300 < len(view.xy) < 2000
         assert (view.xy > 0).all()
         assert (view.xy < [CAMERA.width, CAMERA.height]).all()
-        assert (view.ids[1:] > view.ids[:-1]).all()
+        assert (view.point_ids[1:] > view.point_ids[:-1]).all()
 
 
 def test_pairs_lie_in_a_row_or_beside_each_other(views, tmp_path):

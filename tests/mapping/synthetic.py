@@ -1,15 +1,15 @@
 """Databases of verified pairs whose true map is known."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from benchmarks.true_pairs import true_pair
 from sfm.geometry.camera import Camera
-from sfm.geometry.epipolar import essential_from_pose
 from sfm.geometry.pose import Pose
-from sfm.geometry.two_view import TwoViewGeometry
-from sfm.mapping.database import ImageEntry, MapDatabase, PairResult, VerifiedPair
+from sfm.mapping.database import ImageEntry, MapDatabase
 from sfm.mapping.sparse_map import MapImage, SparseMap
 from sfm.workspace import digest_of
 
@@ -67,25 +67,28 @@ def observe(names, poses, xyz, rng, camera_id, farthest=np.inf, camera=CAMERA):
 
 def verify_pair(image1, image2, digest="d", minimum=15):
     """The pair of two images with all points that both see as verified matches."""
-    _, i, j = np.intersect1d(image1.point_ids, image2.point_ids, return_indices=True)
-    matches = np.column_stack([i, j]).astype(np.int32)
-    accepted = len(matches) >= minimum
-    relative = image2.cam_from_world @ image1.cam_from_world.inverse()
-    unit = Pose(relative.rotation, relative.translation / np.linalg.norm(relative.translation))
-    geometry = TwoViewGeometry(
-        "calibrated", np.arange(len(matches)), essential_from_pose(unit), None, None, unit, 4.0
+    return true_pair(image1, image2, digest, minimum)
+
+
+def of_points_seen_twice(sparse_map):
+    """The map without the points that one image alone sees."""
+    ids, counts = np.unique(
+        np.concatenate([image.point_ids for image in sparse_map.images.values()]), return_counts=True
     )
-    pair = VerifiedPair(
-        image1.name,
-        image2.name,
-        matches=len(matches),
-        inliers=len(matches),
-        kind="calibrated",
-        log10_nfa=-50.0 if accepted else 1.0,
-        forward=abs(float(unit.translation[2])),
-        accepted=accepted,
+    twice = ids[counts > 1]
+    images = {}
+    for i, image in sparse_map.images.items():
+        seen = np.isin(image.point_ids, twice)
+        images[i] = replace(image, xy=image.xy[seen], point_ids=image.point_ids[seen])
+    kept = np.isin(sparse_map.point_ids, twice)
+    return replace(
+        sparse_map,
+        images=images,
+        **{
+            name: getattr(sparse_map, name)[kept]
+            for name in ("point_ids", "xyz", "rgb", "error_px", "track_length")
+        },
     )
-    return PairResult(pair, matches, geometry, digest)
 
 
 def write_database(path, *maps, cameras=None):

@@ -8,7 +8,7 @@ import pytest
 from sfm.mapping.colmap_io import from_reconstruction, to_reconstruction
 from sfm.mapping.loose_images import drop_loose_images
 
-from .synthetic import along_a_wall
+from .synthetic import along_a_wall, of_points_seen_twice
 
 NAMES = [f"{i}.jpg" for i in range(5)]
 LOOSE = NAMES[2]
@@ -17,24 +17,14 @@ LOOSE = NAMES[2]
 def wall_that_sees(name, points):
     """A map of a wall; image `name` keeps its first points that two others see, and all that only one other sees."""
     truth = along_a_wall(NAMES)
-    by_id = dict.fromkeys(truth.point_ids, 0)
-    for image in truth.images.values():
-        for point in image.point_ids:
-            by_id[point] += 1
-    images = {}
-    for i, image in truth.images.items():
-        times = np.array([by_id[point] for point in image.point_ids])
-        keep = times > 1
-        if image.name == name:
-            seen_by_more = np.flatnonzero(times > 2)
-            keep[seen_by_more[points:]] = False
-        images[i] = replace(image, xy=image.xy[keep], point_ids=image.point_ids[keep])
-    seen = np.unique(np.concatenate([image.point_ids for image in images.values()]), return_counts=True)
-    kept = np.isin(truth.point_ids, seen[0][seen[1] > 1])
-    columns = {
-        name: getattr(truth, name)[kept] for name in ("point_ids", "xyz", "rgb", "error_px", "track_length")
-    }
-    return to_reconstruction(replace(truth, images=images, **columns))
+    seen = np.concatenate([image.point_ids for image in truth.images.values()])
+    ids, times = np.unique(seen, return_counts=True)
+    images = dict(truth.images)
+    number, image = next((i, image) for i, image in images.items() if image.name == name)
+    keep = np.ones(len(image.xy), bool)
+    keep[np.flatnonzero(np.isin(image.point_ids, ids[times > 2]))[points:]] = False
+    images[number] = replace(image, xy=image.xy[keep], point_ids=image.point_ids[keep])
+    return to_reconstruction(of_points_seen_twice(replace(truth, images=images)))
 
 
 @pytest.mark.parametrize(("points", "dropped"), [(0, [LOOSE]), (4, [LOOSE]), (5, []), (50, [])])

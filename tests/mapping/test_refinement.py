@@ -13,7 +13,7 @@ from sfm.geometry.pose import Pose
 from sfm.mapping.colmap_io import from_reconstruction, to_reconstruction
 from sfm.mapping.refinement import refine_robustly, reprojection_errors
 
-from .synthetic import CAMERA, NOISE_PX, along_a_wall, observe
+from .synthetic import CAMERA, NOISE_PX, along_a_wall, observe, of_points_seen_twice
 
 NAMES = [f"{i}.jpg" for i in range(8)]
 OFF_PX = 4.0
@@ -30,26 +30,6 @@ def spoiled(share, seed=0):
             xy[rng.random(len(xy)) < share] += [OFF_PX, 0]
         images[i] = replace(image, xy=xy)
     return to_reconstruction(replace(truth, images=images)), truth
-
-
-def of_points_seen_twice(sparse_map):
-    ids, counts = np.unique(
-        np.concatenate([image.point_ids for image in sparse_map.images.values()]), return_counts=True
-    )
-    twice = ids[counts > 1]
-    images = {}
-    for i, image in sparse_map.images.items():
-        seen = np.isin(image.point_ids, twice)
-        images[i] = replace(image, xy=image.xy[seen], point_ids=image.point_ids[seen])
-    kept = np.isin(sparse_map.point_ids, twice)
-    return replace(
-        sparse_map,
-        images=images,
-        **{
-            name: getattr(sparse_map, name)[kept]
-            for name in ("point_ids", "xyz", "rgb", "error_px", "track_length")
-        },
-    )
 
 
 def error(model, truth):
