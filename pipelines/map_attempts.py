@@ -55,9 +55,9 @@ class Outcome:
         return len(self.check.misplaced) / max(1, len(self.largest.images))
 
     @property
-    def rank(self) -> tuple[bool, int]:
-        """Order of preference: nothing against it, most images. Looser settings make more points, not better maps."""
-        return not self.check.problems, self.placed
+    def rank(self) -> tuple[int, int]:
+        """Order of preference: least against it, most images. Looser settings make more points, not better maps."""
+        return -len(self.check.problems), self.placed
 
     @property
     def soundness(self) -> tuple[int, int, float]:

@@ -311,6 +311,22 @@ def test_a_map_that_contradicts_exif_is_replaced_by_one_that_holds_it(workspace)
     assert made.models[0].cameras[1].focal_px == 600
 
 
+def test_of_doubtful_maps_the_one_with_least_against_it_stands(workspace, monkeypatch):
+    """A wrong focal length and pairs that do not fit are worse than the pairs alone, however many images fit it."""
+    really, checks = mapping.check_map, []
+
+    def doubtful(*given, **named):
+        checks.append(("focal length", "pairs") if not checks else ("pairs",))
+        misplaced = () if len(checks) == 1 else (WALL[0],)
+        return replace(really(*given, **named), problems=checks[-1], misplaced=misplaced)
+
+    monkeypatch.setattr(mapping, "check_map", doubtful)
+    made, _ = run(workspace, along_a_wall(WALL, points=600))
+    attempts = record(workspace)["attempts"]
+    assert made.chosen.startswith(attempts[1]["chosen"])
+    assert made.check["problems"] == ["pairs"]
+
+
 def with_a_false_pair(workspace, matches=80):
     """A wall whose first and last image also have matches that belong to other points, as windows do."""
     wall = along_a_wall(WALL)
