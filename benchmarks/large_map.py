@@ -85,7 +85,8 @@ def map_flight(images: int, workspace: Workspace) -> dict[str, Any]:
         PairSet(tuple(pairs), 0, digest_of([vars(pair) for pair in pairs])),
         workspace,
         THRESHOLD_PX,
-        MappingOptions(),
+        max(CAMERA.width, CAMERA.height),
+        MappingOptions(adjust_keypoints=False),  # there are no pixels
         Console(),
     )
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu

@@ -56,22 +56,27 @@ def warn_of_replaced_map(
 
 
 def refuse_other_keypoints(run: FinishedRun) -> None:
-    """Raise `InputError` if features or database are of other keypoints than the map, by their number or the first."""
-    keypoints, database = run.keypoints, run.root / "database.db" if run.root else None
-    stored = stored_keypoints(database) if database and database.is_file() else {}
-    for image in run.sparse_map.images_by_name:
+    """Raise `InputError` if features or database are of other keypoints than the map.
+
+    They are compared by their number and by the first that observes no point: those that do have been moved.
+    """
+    images = {image.name: image for image in run.sparse_map.images_by_name if len(image.xy)}
+    free = {name: np.flatnonzero(image.point_ids < 0)[:1] for name, image in images.items()}
+    database = run.root / "database.db" if run.root else None
+    which = {name: int(rows[0]) for name, rows in free.items() if len(rows)}
+    stored = stored_keypoints(database, which) if database and database.is_file() else {}
+    for name, image in images.items():
+        rows = free[name]
         beside: dict[str, tuple[int, NDArray[np.floating]]] = {}
-        if image.name in keypoints:
+        if name in run.keypoints:
             with suppress(InputError):  # what cannot be read is told by those who need it
-                xy = keypoints[image.name].xy
-                beside["features"] = len(xy), xy[:1]
-        if image.name in stored:
-            beside["database.db"] = stored[image.name]
-        for where, (number, first_xy) in beside.items():
-            if len(image.xy) and not (
-                number == len(image.xy) and np.allclose(first_xy, image.xy[:1], atol=_SAME_POSITION_PX)
-            ):
+                described = run.keypoints[name].xy
+                beside["features"] = len(described), described[rows[rows < len(described)]]
+        if name in stored:
+            beside["database.db"] = stored[name][0], stored[name][1][: len(rows)]
+        for where, (number, xy) in beside.items():
+            if number != len(image.xy) or not np.allclose(xy, image.xy[rows], atol=_SAME_POSITION_PX):
                 raise InputError(
-                    f"{run.root}/{where} has other keypoints of {image.name} than the map: other photographs or "
+                    f"{run.root}/{where} has other keypoints of {name} than the map: other photographs or "
                     "options were used in this folder since. Run `sfm reconstruct` into it again with the map's."
                 )

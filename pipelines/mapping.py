@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from sfm.errors import InputError, WorkError
 from sfm.evaluation.self_check import check_map
+from sfm.features.keypoints import Keypoints
 from sfm.geometry.camera import Camera
-from sfm.images.decode import load_rgb
+from sfm.images.decode import load_gray, load_rgb
 from sfm.images.photo_set import Photo, capture_order, gps_positions
 from sfm.json_values import json_text
 from sfm.mapping.colmap_io import from_reconstruction, read_map
 from sfm.mapping.colors import point_colors
 from sfm.mapping.database import MapDatabase, VerifiedPair
 from sfm.mapping.incremental import Model, Watch, set_colors, write_models
+from sfm.mapping.keypoint_adjustment import View
 from sfm.mapping.mapper import Mapper
 from sfm.mapping.options import MappingOptions
 from sfm.mapping.sparse_map import SparseMap
@@ -34,7 +36,7 @@ from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view
 from sfm.words import count
 from sfm.workspace import Recipe, Workspace, changes
 
-MAPPING_VERSION = 8
+MAPPING_VERSION = 9
 _RECORD = "mapping.json"
 # Longer side of the pictures that give a map its colours while it grows.
 _COARSE_PX = 256
@@ -74,6 +76,7 @@ def build_map(
     pair_set: PairSet,
     workspace: Workspace,
     threshold_px: float,
+    max_size: int,
     options: MappingOptions,
     progress: Progress = SILENT,
     watch: Watch | None = None,
@@ -93,6 +96,8 @@ def build_map(
         Holds the database and takes the models; models made by the same recipe are reused.
     threshold_px
         Largest epipolar error of a verified match.
+    max_size
+        Longer side, in pixels, at which the photographs are looked at.
     options
         How to go about it.
     progress
@@ -130,6 +135,7 @@ def build_map(
             scratch=workspace.mapping / recipe.digest[:16],
             options=options,
             progress=progress,
+            load=lambda name: _view(by_name[name], workspace, max_size),
             watch=None if watch is None else _in_colors(watch, by_name),
         )
         check = partial(
@@ -198,6 +204,14 @@ def _reading_told(reading: Reading, first: Strategy) -> str:
         f"{reading.neighbour_share:.0%} of the matches between neighbours, {reading.forward_share:.0%} of the moves "
         f"ahead or back. Mapping {first.words}."
     )
+
+
+def _view(photo: Photo, workspace: Workspace, max_size: int) -> View | None:
+    """Return what the keypoints of a photograph are adjusted by; None if it cannot be read any more."""
+    try:
+        return View(load_gray(photo, max_size), Keypoints.load(workspace.keypoints(photo.name)).scale)
+    except InputError:
+        return None
 
 
 def _colored(sparse_map: SparseMap, model: Model, photos: Mapping[str, Photo]) -> SparseMap:

@@ -85,7 +85,8 @@ def map_points(out: Path, window: PatchWindow) -> PointPatches:
         if image.name not in photos:
             raise InputError(f"{out}: {image.name} is in the map but not among the photographs any more.")
         found = Keypoints.load(Workspace(run.root).keypoints(image.name))
-        if len(found) != len(image.xy) or not np.allclose(found.xy, image.xy, atol=_SAME_KEYPOINT_PX):
+        free = image.point_ids < 0  # the others have been moved to where patches agree
+        if len(found) != len(free) or not np.allclose(found.xy[free], image.xy[free], atol=_SAME_KEYPOINT_PX):
             raise InputError(f"{out}: the keypoints of {image.name} are not those of the map: map it again.")
         keypoints.append(found)
         tracks.append(image.point_ids)

@@ -201,6 +201,7 @@ def _run_stages(
             pair_set,
             workspace,
             options.verification.max_error_px,
+            options.detection.max_size,
             options.mapping,
             progress,
             watch,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sfm.features.keypoints import Keypoints
 from sfm.features.patch_window import EVEN_WINDOW, PatchWindow
 from sfm.images.gray import GrayImage
+from sfm.images.pyramid import level_of, pyramid
 
 Bytes = NDArray[np.uint8]
 
@@ -124,14 +125,12 @@ def patch_levels(
     """Yield what the patches of `extract_patches` are read from; every sample of a keypoint is in one of them."""
     xy = image.from_original(keypoints.xy)
     step = window.middle_step(samples.size) * keypoints.scale / image.scale.mean()
-    pyramid = _pyramid(image.pixels, float(step.max(initial=1.0)) * 2 ** (len(samples.rings) - 1))
-    middle = np.rint(np.log2(np.maximum(step, 1e-6))).astype(int)
+    levels = pyramid(image.pixels, float(step.max(initial=1.0)) * 2 ** (len(samples.rings) - 1))
     for further, ring in enumerate(samples.rings):
-        nearest = np.clip(middle + further, 0, len(pyramid) - 1)
-        for index, pixels in enumerate(pyramid):
+        nearest = level_of(step * 2**further, len(levels))
+        for index, pixels in enumerate(levels):
             (rows,) = np.nonzero(nearest == index)
             if len(rows):
-                # Halving keeps pixel (0, 0) where it is, so that positions just halve with every level.
                 length, angle = step[rows] / 2**index, keypoints.angle[rows]
                 cos, sin = length * np.cos(angle), length * np.sin(angle)
                 x, y = (xy[rows] / 2**index).T
@@ -143,11 +142,3 @@ def is_flat(patches: Bytes) -> NDArray[np.bool_]:
     """Tell which of (N, 1, S, S) patches have no variation at all: they would all get one descriptor."""
     rows = patches.reshape(len(patches), math.prod(patches.shape[1:]))
     return (rows == rows[:, :1]).all(axis=1)
-
-
-def _pyramid(pixels: Bytes, largest_step: float) -> list[Bytes]:
-    """Return the image and its halvings, down to the level whose pixels are as large as `largest_step`."""
-    levels = [pixels]
-    while largest_step > 2 ** (len(levels) - 0.5) and min(levels[-1].shape) > 8:
-        levels.append(cv2.pyrDown(levels[-1]))
-    return levels

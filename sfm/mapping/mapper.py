@@ -14,6 +14,7 @@ from sfm.mapping.incremental import (
     read_database,
     run_mapper,
 )
+from sfm.mapping.keypoint_adjustment import LoadView, adjust_keypoints
 from sfm.mapping.loose_images import drop_loose_images
 from sfm.mapping.options import MappingOptions
 from sfm.mapping.refinement import ROUNDS, refine_robustly
@@ -24,6 +25,8 @@ from sfm.progress import Progress, Step
 _ENOUGH = 0.8
 # A part of the matches that is worth mapping by first, and completing afterwards: no more than this share.
 _FEW = 0.4
+# What errors are left once the model has followed its moved keypoints, as a share of those it has before.
+_LEFT_ON_MOVED = 0.5
 
 
 def are_enough(images: int, connected: int) -> bool:
@@ -47,6 +50,8 @@ class Mapper:
         How to go about it.
     progress
         Hears of it.
+    load
+        Gives the images whose keypoints are adjusted; None to leave them as they are.
     watch
         Is given the map now and then while it grows.
     """
@@ -56,6 +61,7 @@ class Mapper:
     scratch: Path
     options: MappingOptions
     progress: Progress
+    load: LoadView | None = None
     watch: Watch | None = None
     _shares: dict[Path, float] = field(default_factory=dict)
 
@@ -81,12 +87,16 @@ class Mapper:
         if part is not None:
             with self.progress.stage("Map", self.images) as step:
                 models = self._mapped(part, self.scratch / name / "part", settings, seed, step)
-                models = self._completed(models, database, settings, seed, step)
+                completed = self._completed(models, database, settings, seed, step)
+            models = self._finished(completed, settings)
             if models and are_enough(models[0].num_reg_images(), self.connected):
                 return models
             self.progress.say("A part of the matches places too few images: mapping by all of them.")
         with self.progress.stage("Map", self.images) as step:
-            return self._mapped(database, self.scratch / name / "all", settings, seed, step)
+            models = self._mapped(database, self.scratch / name / "all", settings, seed, step)
+        return (
+            self._finished([(model, 1) for model in models], settings) if self._adjusts_keypoints else models
+        )
 
     def _thinned(self, database: Path) -> Path | None:
         """Return a database with the matches to map by first; None where these would not be much fewer."""
@@ -108,8 +118,8 @@ class Mapper:
 
     def _completed(
         self, models: list[Model], database: Path, settings: MapperSettings, seed: int, step: Step
-    ) -> list[Model]:
-        """Give models the matches that COLMAP's mapper did not see."""
+    ) -> list[tuple[Model, int]]:
+        """Give models the matches that COLMAP's mapper did not see; return with each the rounds to adjust it in."""
         if not models:
             return []
         everything = read_database(database)
@@ -118,9 +128,29 @@ class Mapper:
             images = model.num_reg_images()
             model = complete(model, everything, settings, seed, step)
             # What the mapper placed has been refined already.
-            rounds = 1 if model.num_reg_images() == images else ROUNDS
-            completed.append(self._refined(model, settings, rounds))
-        return self._held(completed, settings)
+            completed.append((model, 1 if model.num_reg_images() == images else ROUNDS))
+        return completed
+
+    def _finished(self, models: list[tuple[Model, int]], settings: MapperSettings) -> list[Model]:
+        """Move keypoints to where patches agree, and adjust each model for the last time, in so many rounds.
+
+        Where keypoints have moved, it is adjusted at least once.
+        """
+        moved = self._keypoints_adjusted([model for model, _ in models])
+        finished = [
+            self._refined(model, settings, max(rounds, 1), _LEFT_ON_MOVED)
+            if model_moved
+            else self._refined(model, settings, rounds)
+            for (model, rounds), model_moved in zip(models, moved, strict=True)
+        ]
+        return self._held(finished, settings)
+
+    def _keypoints_adjusted(self, models: list[Model]) -> list[bool]:
+        """Move the keypoints of models to where patches agree; return for each model whether any moved."""
+        if self.load is None or not (self.options.robust and self.options.adjust_keypoints):
+            return [False] * len(models)
+        with self.progress.stage("Adjust keypoints", sum(model.num_reg_images() for model in models)) as step:
+            return [adjust_keypoints(model, self.load, step) > 0 for model in models]
 
     def _held(self, models: list[Model], settings: MapperSettings) -> list[Model]:
         """Leave only images that points hold in their places, and models of enough images."""
@@ -128,7 +158,11 @@ class Mapper:
             drop_loose_images(model)
         return largest_first([m for m in models if m.num_reg_images() >= settings.min_model_size])
 
-    def _refined(self, model: Model, settings: MapperSettings, rounds: int = ROUNDS) -> Model:
+    def _refined(
+        self, model: Model, settings: MapperSettings, rounds: int = ROUNDS, left: float = 1.0
+    ) -> Model:
+        if rounds == 0:
+            return model
         return refine_robustly(
             model,
             settings.held_cameras,
@@ -136,5 +170,6 @@ class Mapper:
             settings.min_angle_deg,
             principal_point=self.options.principal_point,
             rounds=rounds,
+            left=left,
             threads=settings.threads,
         )

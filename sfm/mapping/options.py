@@ -30,6 +30,11 @@ class MappingOptions:
         "show it. Because of it the mapper may adjust seldom: without it, --global-growth 1.1 --global-refinements 5 "
         "--local-refinements 2 are worth their time.",
     )
+    adjust_keypoints: bool = option(
+        True,
+        "Before that adjustment, move the keypoints of each point onto the same place of the surface, by aligning the "
+        "patches around them: what the detector found is a third of a pixel off.",
+    )
     principal_point: bool = option(
         True,
         "Let that adjustment also find the principal point of a camera that took eight or more of the images and whose "

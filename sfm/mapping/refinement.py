@@ -62,6 +62,7 @@ def refine_robustly(
     *,
     principal_point: bool = True,
     rounds: int = ROUNDS,
+    left: float = 1.0,
     threads: int = -1,
 ) -> Model:
     """Adjust poses, points and intrinsics of a model once more, by Cauchy's loss at the scale of its own errors.
@@ -85,6 +86,9 @@ def refine_robustly(
         Whether to look for the principal points of cameras that took many of the images.
     rounds
         How often; once will do where the poses have been refined before.
+    left
+        What is expected to be left of the errors after the first round, as a share: less than all of them where
+        keypoints have been moved.
     threads
         Number of threads, -1 for all cores.
 
@@ -92,11 +96,12 @@ def refine_robustly(
     -------
     The refined model, which need not be the one given.
     """
-    for _ in range(rounds):
+    for i in range(rounds):
         sigma_px = _deviation(model)
         if sigma_px is None:
             break
-        model = _adjusted_once(model, principal_point, _Adjustment(sigma_px, held_cameras, threads))
+        expected_px = sigma_px if i else left * sigma_px
+        model = _adjusted_once(model, principal_point, _Adjustment(expected_px, held_cameras, threads))
         farthest = min(max_error_px, _FARTHEST * (_deviation(model) or sigma_px))
         pycolmap.ObservationManager(model).filter_all_points3D(farthest, min_angle_deg)
     model.update_point_3d_errors()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -54,19 +55,38 @@ class StoredMatches(Mapping[tuple[str, str], NDArray[np.uint32]]):
         return _rows(self._database, query, *values)
 
 
-def stored_keypoints(database: Path) -> dict[str, tuple[int, NDArray[np.float64]]]:
-    """Return of each image in a COLMAP database, by name, the number of its keypoints and the first one's pixel.
+def stored_keypoints(
+    database: Path, which: Mapping[str, int] | None = None
+) -> dict[str, tuple[int, NDArray[np.float64]]]:
+    """Return of each image in a COLMAP database, by name, the number of its keypoints and the pixel of one of them.
 
-    Pixels are (1, 2), or (0, 2) where there is no keypoint. Raises `InputError` if the file is no COLMAP database.
+    Parameters
+    ----------
+    database
+        Path of the database file.
+    which
+        Index of that keypoint by name; the first one where it names none.
+
+    Returns
+    -------
+    Pixels are (1, 2), or (0, 2) where there is no such keypoint.
+
+    Raises
+    ------
+    InputError
+        If the file is no COLMAP database.
     """
-    query = "SELECT name, rows, substr(data, 1, 8) FROM images JOIN keypoints USING (image_id)"
+    query = (
+        "SELECT name, rows, substr(data, 1 + 4 * cols * coalesce(value, 0), 8) FROM images "
+        "JOIN keypoints USING (image_id) LEFT JOIN json_each(?) ON key = name"
+    )
     return {
-        name: (number, xy_from_colmap(np.frombuffer(first or b"", "<f4").reshape(-1, 2)))
-        for name, number, first in _rows(database, query)
+        name: (number, xy_from_colmap(np.frombuffer(pixel or b"", "<f4").reshape(-1, 2)))
+        for name, number, pixel in _rows(database, query, json.dumps(dict(which or {})))
     }
 
 
-def _rows(database: Path, query: str, *values: int) -> list[tuple[Any, ...]]:
+def _rows(database: Path, query: str, *values: int | str) -> list[tuple[Any, ...]]:
     try:
         # `mode=ro` neither makes a missing file nor waits for one who writes.
         connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)

@@ -59,6 +59,7 @@ def run(workspace, *maps, names=None, cameras=None, gps=None, pairs=None, hindra
         PairSet(tuple(pairs), 0, digest_of([vars(pair) for pair in pairs])),
         workspace,
         4.0,
+        640,
         MappingOptions(**options),
         heard,
         hindrances=hindrances,
@@ -490,7 +491,7 @@ def test_a_map_is_adjusted_before_and_after_it_is_completed(workspace, monkeypat
     monkeypatch.setattr(mapper, "refine_robustly", listens)
     run(workspace, along_a_wall(WALL, points=1500), cameras={1: replace(CAMERA, fixed=True)}, **options)
     chosen = {"principal_point": options.get("principal_point", True), "threads": -1}
-    assert adjusted == [(({1}, 4.0, 1.5), chosen | {"rounds": number}) for number in rounds]
+    assert adjusted == [(({1}, 4.0, 1.5), chosen | {"rounds": number, "left": 1.0}) for number in rounds]
 
 
 def test_where_a_part_of_the_matches_places_too_few_images_all_are_taken(workspace, monkeypatch):
