@@ -94,9 +94,7 @@ class Mapper:
             self.progress.say("A part of the matches places too few images: mapping by all of them.")
         with self.progress.stage("Map", self.images) as step:
             models = self._mapped(database, self.scratch / name / "all", settings, seed, step)
-        return (
-            self._finished([(model, 1) for model in models], settings) if self._adjusts_keypoints else models
-        )
+        return self._finished([(model, 0) for model in models], settings) if self.options.robust else models
 
     def _thinned(self, database: Path) -> Path | None:
         """Return a database with the matches to map by first; None where these would not be much fewer."""
@@ -147,7 +145,7 @@ class Mapper:
 
     def _keypoints_adjusted(self, models: list[Model]) -> list[bool]:
         """Move the keypoints of models to where patches agree; return for each model whether any moved."""
-        if self.load is None or not (self.options.robust and self.options.adjust_keypoints):
+        if self.load is None or not models or not self.options.adjust_keypoints:
             return [False] * len(models)
         with self.progress.stage("Adjust keypoints", sum(model.num_reg_images() for model in models)) as step:
             return [adjust_keypoints(model, self.load, step) > 0 for model in models]
