@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.images.gray import GrayImage
+from sfm.mapping.colmap import pycolmap
 from sfm.mapping.colmap_io import from_reconstruction, xy_to_colmap
 from sfm.mapping.incremental import Model
 from sfm.mapping.patch_alignment import SAMPLES, STEPS, Pictures, align, templates_of
@@ -52,9 +53,11 @@ class View:
 
 
 LoadView = Callable[[str], View | None]
+# Rows of keypoints by image id, and pixels of theirs in COLMAP's frame.
+Moved = dict[int, tuple[Index, Floats]]
 
 
-def adjust_keypoints(model: Model, load: LoadView, step: Step | None = None) -> int:
+def adjust_keypoints(model: Model, load: LoadView, step: Step | None = None) -> Moved:
     """Move the keypoints that observe a model's points to where they show the same place of the surface.
 
     Of each track the keypoint that sees the surface most squarely stays, and the patches around the others are aligned
@@ -72,23 +75,37 @@ def adjust_keypoints(model: Model, load: LoadView, step: Step | None = None) -> 
 
     Returns
     -------
-    Number of keypoints that were moved.
+    What was moved, and where it was before; nothing of images none of whose keypoints were.
     """
     sparse_map = from_reconstruction(model)
     surface = _Surface(sparse_map)
-    moved = 0
+    before: Moved = {}
     with pool_of_cores() as pool:
         images = list(sparse_map.images)
         for _ in map_in_order(pool, lambda i: surface.take_templates(i, load), images):
             pass
         for image_id, (rows, xy) in map_in_order(pool, lambda i: surface.aligned(i, load), images):
-            points = model.image(image_id).points2D
-            for row, pixel in zip(rows.tolist(), xy_to_colmap(xy), strict=True):
-                points[row].xy = pixel
-            moved += len(rows)
+            if len(rows):
+                before[image_id] = rows, xy_to_colmap(sparse_map.images[image_id].xy[rows])
+                _move(model.image(image_id), rows.tolist(), xy_to_colmap(xy))
             if step is not None:
                 step.advance(1)
-    return moved
+    return before
+
+
+def take_back_unobserving(model: Model, before: Moved) -> None:
+    """Move keypoints back that observe no point any more, so that all of these are where they were detected."""
+    for image_id, (rows, xy) in before.items():
+        if model.exists_image(image_id):
+            points = model.image(image_id).points2D
+            free = [i for i, row in enumerate(rows.tolist()) if not points[row].has_point3D()]
+            _move(model.image(image_id), rows[free].tolist(), xy[free])
+
+
+def _move(image: pycolmap.Image, rows: list[int], pixels: Floats) -> None:
+    points = image.points2D
+    for row, pixel in zip(rows, pixels, strict=True):
+        points[row].xy = pixel
 
 
 class _Surface:

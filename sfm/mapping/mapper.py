@@ -14,7 +14,7 @@ from sfm.mapping.incremental import (
     read_database,
     run_mapper,
 )
-from sfm.mapping.keypoint_adjustment import LoadView, adjust_keypoints
+from sfm.mapping.keypoint_adjustment import LoadView, Moved, adjust_keypoints, take_back_unobserving
 from sfm.mapping.loose_images import drop_loose_images
 from sfm.mapping.options import MappingOptions
 from sfm.mapping.refinement import ROUNDS, refine_robustly
@@ -135,20 +135,24 @@ class Mapper:
         Where keypoints have moved, it is adjusted at least once.
         """
         moved = self._keypoints_adjusted([model for model, _ in models])
-        finished = [
-            self._refined(model, settings, max(rounds, 1), _LEFT_ON_MOVED)
-            if model_moved
-            else self._refined(model, settings, rounds)
-            for (model, rounds), model_moved in zip(models, moved, strict=True)
-        ]
-        return self._held(finished, settings)
+        finished = []
+        for (model, rounds), before in zip(models, moved, strict=True):
+            if before:
+                model = self._refined(model, settings, max(rounds, 1), _LEFT_ON_MOVED)
+            elif rounds:
+                model = self._refined(model, settings, rounds)
+            finished.append(model)
+        held = self._held(finished, settings)
+        for model, before in zip(finished, moved, strict=True):
+            take_back_unobserving(model, before)
+        return held
 
-    def _keypoints_adjusted(self, models: list[Model]) -> list[bool]:
-        """Move the keypoints of models to where patches agree; return for each model whether any moved."""
+    def _keypoints_adjusted(self, models: list[Model]) -> list[Moved]:
+        """Move the keypoints of models to where patches agree; return where they were."""
         if self.load is None or not models or not self.options.adjust_keypoints:
-            return [False] * len(models)
+            return [{} for _ in models]
         with self.progress.stage("Adjust keypoints", sum(model.num_reg_images() for model in models)) as step:
-            return [adjust_keypoints(model, self.load, step) > 0 for model in models]
+            return [adjust_keypoints(model, self.load, step) for model in models]
 
     def _held(self, models: list[Model], settings: MapperSettings) -> list[Model]:
         """Leave only images that points hold in their places, and models of enough images."""
@@ -159,8 +163,6 @@ class Mapper:
     def _refined(
         self, model: Model, settings: MapperSettings, rounds: int = ROUNDS, left: float = 1.0
     ) -> Model:
-        if rounds == 0:
-            return model
         return refine_robustly(
             model,
             settings.held_cameras,

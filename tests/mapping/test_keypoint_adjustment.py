@@ -11,7 +11,7 @@ from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
 from sfm.images.gray import GrayImage
 from sfm.mapping.colmap_io import from_reconstruction, to_reconstruction
-from sfm.mapping.keypoint_adjustment import View, adjust_keypoints
+from sfm.mapping.keypoint_adjustment import View, adjust_keypoints, take_back_unobserving
 from sfm.mapping.sparse_map import MapImage, SparseMap
 
 CAMERA = Camera("SIMPLE_RADIAL", 400, 300, (350.0, 199.5, 149.5, 0.0))
@@ -91,8 +91,8 @@ def pictures_of(sparse_map, change=lambda name, pixels: pixels):
 def adjusted(sparse_map, change=lambda name, pixels: pixels):
     """The map with its keypoints adjusted, and how many were moved."""
     model = to_reconstruction(sparse_map)
-    moved = adjust_keypoints(model, pictures_of(sparse_map, change))
-    return from_reconstruction(model), moved
+    before = adjust_keypoints(model, pictures_of(sparse_map, change))
+    return from_reconstruction(model), sum(len(rows) for rows, _ in before.values())
 
 
 def apart(sparse_map, images=tuple(VIEWS)):
@@ -192,3 +192,19 @@ def test_a_map_without_points_is_left_alone(truth):
         **{k: getattr(truth, k)[none] for k in ("point_ids", "xyz", "rgb", "error_px", "track_length")},
     )
     assert adjusted(empty)[1] == 0
+
+
+def test_what_observes_no_point_any_more_goes_back_to_where_it_was_detected(truth):
+    model = to_reconstruction(truth)
+    before = adjust_keypoints(model, pictures_of(truth))
+    for point_id in range(1, 21):
+        model.delete_point3D(point_id)
+    model.delete_observation(3, 40)
+    take_back_unobserving(model, before)
+    after = from_reconstruction(model)
+    for i, image in after.images.items():
+        free = image.point_ids < 0
+        assert free.sum() == (22 if i == 3 else 21)
+        np.testing.assert_allclose(image.xy[free], truth.images[i].xy[free], atol=1e-9)
+    assert apart(after) < apart(truth)
+    assert not np.allclose(after.images[2].xy, truth.images[2].xy, atol=0.01)
