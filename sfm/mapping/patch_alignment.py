@@ -143,8 +143,8 @@ class _Alignment:
         side = 2 * STEPS + 1
         self._templates = templates
         slopes = np.gradient(templates.reshape(-1, side, side), axis=(2, 1))
-        self._slopes = np.stack(slopes, axis=1).reshape(len(templates), 2, -1)
-        changes = (self._slopes[:, :, None] * _BASIS).reshape(len(templates), 6, -1)
+        self._slopes = np.stack(slopes, axis=1).reshape(-1, 2, SAMPLES)
+        changes = (self._slopes[:, :, None] * _BASIS).reshape(-1, 6, SAMPLES)
         changes -= (changes @ _WEIGHTS)[..., None]
         changes -= np.einsum("nag,ng->na", changes, templates * _WEIGHTS)[..., None] * templates[:, None]
         hessian = (changes * _WEIGHTS) @ changes.transpose(0, 2, 1) + _RIDGE

@@ -154,8 +154,7 @@ def test_packaged_weights_load_and_are_checked(network, tmp_path, monkeypatch):
 def test_every_packaged_network_describes(name):
     loaded = pretrained.load(name)
     assert type(loaded.network) is NETWORKS[name]
-    foveated = name in ("sosnet", "triplet")
-    assert loaded.window == (PatchWindow(56, 1.3) if foveated else PatchWindow(32))
+    assert loaded.window == (PatchWindow(32) if name == "tfeat" else PatchWindow(56, 1.3))
     image = GrayImage.of(texture())
     rows = make_network_descriptor(name, device="cpu").describe(image, DogDetector().detect(image))
     assert len(rows) > 100

@@ -181,6 +181,15 @@ def test_many_threads_give_the_same(truth):
     assert all(np.array_equal(first.images[i].xy, second.images[i].xy) for i in VIEWS)
 
 
+def test_what_looks_many_times_as_large_stays(truth):
+    """Image 2 was taken from five times as near as the others: its patches would show a few pixels of theirs."""
+    near = pose_of(25, 0, 10, 70)
+    images = {**truth.images, 2: replace(truth.images[2], cam_from_world=near)}
+    after, moved = adjusted(replace(truth, images=images))
+    assert np.allclose(after.images[2].xy, truth.images[2].xy, atol=1e-9)
+    assert moved > 0
+
+
 def test_a_map_without_points_is_left_alone(truth):
     images = {
         i: replace(image, point_ids=np.full_like(image.point_ids, -1)) for i, image in truth.images.items()
