@@ -178,10 +178,10 @@ class _Surface:
         view = load(image.name) if len(at) else None
         if view is None:
             return rows[:0], np.empty((0, 2))
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):
             affine = self._pixels_from_surface(image, at) @ self._surface_from_pixels[at]
             magnification = np.sqrt(np.abs(np.linalg.det(affine)))
-        alike = np.abs(np.log(magnification)) < np.log(_LARGEST_MAGNIFICATION)
+            alike = np.abs(np.log(magnification)) < np.log(_LARGEST_MAGNIFICATION)
         rows, at, affine = rows[alike], at[alike], affine[alike]
         affine *= self._step_px[at, None, None]
         xy, good = align(Pictures(view.image), image.xy[rows], affine, self._templates[at])
