@@ -62,15 +62,15 @@ def refuse_other_keypoints(run: FinishedRun) -> None:
     """
     images = {image.name: image for image in run.sparse_map.images_by_name if len(image.xy)}
     free = {name: np.flatnonzero(image.point_ids < 0)[:1] for name, image in images.items()}
-    database = run.root / "database.db" if run.root else None
+    keypoints, database = run.keypoints, run.root / "database.db" if run.root else None
     which = {name: int(rows[0]) for name, rows in free.items() if len(rows)}
     stored = stored_keypoints(database, which) if database and database.is_file() else {}
     for name, image in images.items():
         rows = free[name]
         beside: dict[str, tuple[int, NDArray[np.floating]]] = {}
-        if name in run.keypoints:
+        if name in keypoints:
             with suppress(InputError):  # what cannot be read is told by those who need it
-                described = run.keypoints[name].xy
+                described = keypoints[name].xy
                 beside["features"] = len(described), described[rows[rows < len(described)]]
         if name in stored:
             beside["database.db"] = stored[name][0], stored[name][1][: len(rows)]

@@ -7,19 +7,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sfm.features.keypoints import Keypoints
 from sfm.features.patch_window import EVEN_WINDOW, PatchWindow
 from sfm.images.gray import GrayImage
-from sfm.images.pyramid import level_of, pyramid
+from sfm.images.pyramid import level_of, parts_to_read, pyramid, read_at
 
 Bytes = NDArray[np.uint8]
-
-# cv2.remap takes at most 32767 rows at once.
-_ROWS_AT_ONCE = 16384
 
 
 def extract_patches(
@@ -50,12 +46,9 @@ def extract_patches(
     patches = np.empty((len(keypoints), size * size), np.uint8)
     for level in patch_levels(image, keypoints, window, samples):
         offsets = samples.offsets[:, level.samples]
-        for start in range(0, len(level.rows), _ROWS_AT_ONCE):
-            some = slice(start, start + _ROWS_AT_ONCE)
-            map_x, map_y = (level.affine[some, axis] @ offsets for axis in (0, 1))
-            patches[level.rows[some], level.samples] = cv2.remap(
-                level.pixels, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
+        for some in parts_to_read(len(level.rows)):
+            x, y = (level.affine[some, axis] @ offsets for axis in (0, 1))
+            patches[level.rows[some], level.samples] = read_at(level.pixels, x, y)
     return patches[:, samples.order].reshape(-1, 1, size, size)
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from sfm.images.gray import GrayImage
-from sfm.images.pyramid import level_of, pyramid
+from sfm.images.pyramid import level_of, parts_to_read, pyramid, read_at
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -36,8 +35,6 @@ _MOST_BENT = 0.5
 _DAMPING = 0.05
 # Spread of grey levels below which a patch shows nothing.
 _LEAST_CONTRAST = 2.0
-# cv2.remap takes at most 32767 rows at once.
-_ROWS_AT_ONCE = 16384
 
 
 class Pictures:
@@ -71,13 +68,7 @@ class Pictures:
         patches = np.empty((len(xy), SAMPLES), np.float32)
         for index, rows in _by_level(level):
             at = ((affine[rows] @ _GRID + middle[rows, :, None]) / 2**index).astype(np.float32)
-            patches[rows] = cv2.remap(
-                self._levels[index],
-                at[:, 0],
-                at[:, 1],
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
+            patches[rows] = read_at(self._levels[index], at[:, 0], at[:, 1])
         return patches, inside
 
 
@@ -115,22 +106,19 @@ def align(
     alignment = _Alignment(templates)
     found, shape = xy, affine
     patches, inside = pictures.read(xy, affine)
-    before = _correlation(patches, templates)
+    shown, _ = _normalised(patches)
+    before = (shown * templates) @ _WEIGHTS
     for _ in range(_ITERATIONS):
-        turn, shift = alignment.step(_normalised(patches)[0])
+        turn, shift = alignment.step(shown)
         shape = shape @ np.linalg.inv(np.eye(2) + turn)
         found = found - np.einsum("nab,nb->na", shape, shift)
         patches, inside = pictures.read(found, shape)
-    agree = _correlation(patches, templates) > np.maximum(before, _LEAST_CORRELATION)
+        shown, _ = _normalised(patches)
+    agree = (shown * templates) @ _WEIGHTS > np.maximum(before, _LEAST_CORRELATION)
     back = np.linalg.inv(affine)
     moved = np.linalg.norm(np.einsum("nab,nb->na", back, found - xy), axis=1)
     bent = np.linalg.norm(back @ shape - np.eye(2), axis=(1, 2))
     return found, inside & agree & (moved < _FARTHEST * STEPS) & (bent < _MOST_BENT)
-
-
-def _correlation(patches: Singles, templates: Singles) -> Singles:
-    """Return the weighted correlation of patches with normalised templates, (N,)."""
-    return np.asarray((_normalised(patches)[0] * templates) @ _WEIGHTS, np.float32)
 
 
 class _Alignment:
@@ -166,8 +154,8 @@ def _by_level(level: Index) -> Iterator[tuple[int, Index]]:
     """Yield each level with its rows, so many at a time as OpenCV takes."""
     for index in np.unique(level):
         (rows,) = np.nonzero(level == index)
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            yield int(index), rows[start : start + _ROWS_AT_ONCE]
+        for some in parts_to_read(len(rows)):
+            yield int(index), rows[some]
 
 
 def _normalised(patches: Singles) -> tuple[Singles, Singles]:
