@@ -91,7 +91,7 @@ class DescriptorCells:
         for c, near in enumerate(behind <= far):
             (at,) = np.nonzero(near)
             for cell in parts(self.start[c], self.start[c + 1]):
-                for part in parts(0, len(at)):
+                for part in parts(0, len(at), cell.stop - cell.start):
                     yield cell, at[part]
 
 

@@ -12,7 +12,7 @@ Rows = NDArray[np.float32]
 Places = slice | NDArray[np.int64]
 
 _FARTHEST = np.float32(2)
-# Rows on each side of a block of similarities that stays in a core's cache.
+# Rows on each side of a block of similarities that stays in a core's cache; fewer of one side leave room for the other.
 _BLOCK = 1024
 
 
@@ -65,9 +65,13 @@ def two_nearest(
     return of_first, of_second
 
 
-def parts(start: int, stop: int) -> list[slice]:
-    """Cut a range of rows into parts that make blocks for `two_nearest`."""
-    return [slice(i, min(i + _BLOCK, stop)) for i in range(start, stop, _BLOCK)]
+def parts(start: int, stop: int, others: int | None = None) -> list[slice]:
+    """Cut a range of rows into parts that make blocks for `two_nearest`, with so many others where that is known.
+
+    Every block takes some dozen small steps, before each of which threads wait for each other: fewer are faster.
+    """
+    size = _BLOCK if others is None else max(_BLOCK, _BLOCK**2 // others)
+    return [slice(i, min(i + size, stop)) for i in range(start, stop, size)]
 
 
 def _rows_at(rows: Rows, places: Places) -> Rows:
