@@ -24,7 +24,7 @@ from sfm.progress import Progress, Step
 # A map with a smaller share of what its view graph connects is worth another attempt.
 _ENOUGH = 0.8
 # A part of the matches that is worth mapping by first, and completing afterwards: no more than this share.
-_FEW = 0.4
+_FEW = 0.45
 # What errors are left once the model has followed its moved keypoints, as a share of those it has before.
 _LEFT_ON_MOVED = 0.5
 

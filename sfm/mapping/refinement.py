@@ -116,6 +116,10 @@ def _adjusted_once(model: Model, principal_point: bool, adjustment: _Adjustment)
     images_of = _images_of_cameras(model)
     refined = images_of.keys() - set(adjustment.held_cameras)
     busy = {i for i in refined if len(images_of[i]) >= _IMAGES_OF_A_CAMERA}
+    if principal_point and busy == refined and any(_off_centre(model.camera(i)) > 0 for i in busy):
+        with_points = adjustment.of(pycolmap.Reconstruction(model), principal_point=True)
+        if _are_believed(with_points.model, busy):
+            return with_points.model
     adjusted = adjustment.of(model)
     adjusted = _without_distortion(adjusted, {i: images_of[i] for i in refined - busy}, adjustment)
     if principal_point and busy:
@@ -190,7 +194,12 @@ def _with_principal_points(adjusted: _Adjusted, busy: Collection[int], adjustmen
     refined = of_busy_only.of(model, principal_point=True)
     gain = 2 * (adjusted.cost - refined.cost) / adjustment.sigma_px**2
     clear = gain > _SIGNIFICANT or any(_off_centre(adjusted.model.camera(i)) > 0 for i in busy)
-    return refined if clear and all(_off_centre(model.camera(i)) <= _OFF_CENTRE for i in busy) else adjusted
+    return refined if clear and _are_believed(model, busy) else adjusted
+
+
+def _are_believed(model: Model, cameras: Iterable[int]) -> bool:
+    """Whether the principal points of cameras are near enough to the centre."""
+    return all(_off_centre(model.camera(i)) <= _OFF_CENTRE for i in cameras)
 
 
 def _off_centre(camera: pycolmap.Camera) -> float:

@@ -20,8 +20,14 @@ from sfm.matching.tracks import chain_matches
 
 Matches = tuple[int, int, NDArray[np.integer]]
 
-# COLMAP begins a map with a pair of as many.
+# COLMAP begins a map with a pair of as many matches.
 FEWEST = 100
+# It lets an image in that sees as many points. So many are left of a pair that is not among the strongest of either of
+# its images: where all images overlap, a hundred of every pair would be nearly all.
+FEWEST_OF_WEAK = 30
+_STRONGEST = 10
+# COLMAP's mapper passes over what fewer images see.
+_SEEN_BY = 3
 
 
 def thin_out(database: Path, copy: Path, share: float) -> float:
@@ -34,11 +40,11 @@ def thin_out(database: Path, copy: Path, share: float) -> float:
     copy
         Where to; a file that is there is replaced.
     share
-        Of the matches of each pair, so many are left at least, and `FEWEST`.
+        Of the matches of each pair, so many are left at least, and `FEWEST`, or `FEWEST_OF_WEAK`.
 
     Returns
     -------
-    The share of all matches that is left.
+    The share of what the mapper works on that is left, see `in_long_tracks`.
     """
     with closing(sqlite3.connect(database)) as rows, fresh_copy(rows, copy) as thinned:
         return _keep(thinned, share)
@@ -50,7 +56,7 @@ def _keep(rows: sqlite3.Connection, share: float) -> float:
         (*pycolmap.pair_id_to_image_pair(pair_id), np.frombuffer(data or b"", "<u4").reshape(-1, 2))
         for pair_id, data in pairs
     ]
-    kept = in_long_tracks(matches, share)
+    kept, left = in_long_tracks(matches, share)
     rows.executemany(
         "UPDATE two_view_geometries SET rows = ?, data = ? WHERE pair_id = ?",
         [
@@ -58,10 +64,16 @@ def _keep(rows: sqlite3.Connection, share: float) -> float:
             for mask, (_, _, of_pair), (pair_id, _) in zip(kept, matches, pairs, strict=True)
         ],
     )
-    return sum(int(mask.sum()) for mask in kept) / max(1, sum(len(mask) for mask in kept))
+    return left
 
 
-def in_long_tracks(pairs: Sequence[Matches], share: float, fewest: int = FEWEST) -> list[NDArray[np.bool_]]:
+def in_long_tracks(
+    pairs: Sequence[Matches],
+    share: float,
+    fewest: int = FEWEST,
+    fewest_of_weak: int = FEWEST_OF_WEAK,
+    strongest: int = _STRONGEST,
+) -> tuple[list[NDArray[np.bool_]], float]:
     """Choose whole tracks: those that are among the longest of any of their pairs.
 
     Every pair has a share of its matches chosen, and at least the fewest, or all it has. So pairs with many matches
@@ -76,23 +88,48 @@ def in_long_tracks(pairs: Sequence[Matches], share: float, fewest: int = FEWEST)
     share
         0 to 1.
     fewest
-        Number of matches.
+        Number of matches of a pair that is among the `strongest`, by matches, of either of its images.
+    fewest_of_weak
+        Of the other pairs.
+    strongest
+        See there.
 
     Returns
     -------
-    For each pair an (M,) mask.
+    For each pair an (M,) mask, and the share of the observations, by tracks that three images or more see, which are
+    of chosen tracks.
     """
     counts = np.array([len(matches) for _, _, matches in pairs], np.int64)
     if not counts.sum():
-        return [np.zeros(0, bool) for _ in pairs]
-    track, length = _tracks(pairs)
-    chance = np.random.default_rng(0).random(len(length))
+        return [np.zeros(0, bool) for _ in pairs], 1.0
+    weak = ~_among_strongest(np.array([images for *images, _ in pairs]), counts, strongest)
+    least = np.maximum(share * counts, np.where(weak, fewest_of_weak, fewest))
+    track, seen_by = _tracks(pairs)
+    chance = np.random.default_rng(0).random(len(seen_by))
     pair = np.repeat(np.arange(len(pairs)), counts)
-    order = np.lexsort((chance[track], -length[track], pair))
-    place = np.arange(len(order)) - (np.cumsum(counts) - counts)[pair]
-    chosen = np.zeros(len(length), bool)
-    chosen[track[order[place < np.maximum(share * counts, fewest)[pair]]]] = True
-    return np.split(chosen[track], np.cumsum(counts)[:-1])
+    order = np.lexsort((chance[track], -seen_by[track], pair))
+    chosen = np.zeros(len(seen_by), bool)
+    chosen[track[order[_place_in_group(pair) < least[pair]]]] = True
+    observations = np.where(seen_by >= _SEEN_BY, seen_by, 0)
+    left = observations[chosen].sum() / max(1, observations.sum())
+    return np.split(chosen[track], np.cumsum(counts)[:-1]), float(left)
+
+
+def _among_strongest(
+    images: NDArray[np.int64], counts: NDArray[np.int64], strongest: int
+) -> NDArray[np.bool_]:
+    """Return which of (P, 2) pairs of images are among so many of either with the most matches, (P,)."""
+    image, pair = images.ravel(), np.repeat(np.arange(len(counts)), 2)
+    order = np.lexsort((-counts[pair], image))
+    among = np.zeros(len(counts), bool)
+    among[pair[order[_place_in_group(image[order]) < strongest]]] = True
+    return among
+
+
+def _place_in_group(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the place of each entry among those equal to it, (N,) from 0, for sorted entries."""
+    _, first, of_entry = np.unique(groups, return_index=True, return_inverse=True)
+    return np.arange(len(groups)) - first[of_entry]
 
 
 def _tracks(pairs: Sequence[Matches]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -142,15 +142,15 @@ def test_some_wrong_matches_do_not_make_a_pair_contradict(good):
     assert check(good, verified=verified).contradicting_pairs == 0
 
 
-def test_a_few_contradicting_pairs_are_said_but_no_problem(good):
+def test_a_contradicting_pair_is_said_but_no_problem(good):
     right = observations(good)
 
     def verified(name1, name2):
         xy1, xy2 = right(name1, name2)
-        return (xy1, xy2 + np.array([0, 60])) if (name1, name2) in [NAMES[:2], NAMES[2:4]] else (xy1, xy2)
+        return (xy1, xy2 + np.array([0, 60])) if (name1, name2) == NAMES[:2] else (xy1, xy2)
 
     found = check(good, verified=verified)
-    assert found.contradicting_pairs == 2
+    assert found.contradicting_pairs == 1
     assert found.problems == ()
 
 

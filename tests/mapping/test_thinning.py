@@ -44,7 +44,7 @@ def as_pairs(matches):
 
 
 def left(pairs, fewest, share=0.0):
-    kept = in_long_tracks(pairs, share, fewest)
+    kept, _ = in_long_tracks(pairs, share, fewest)
     return {(a, b): matches[mask].tolist() for (a, b, matches), mask in zip(pairs, kept, strict=True)}
 
 
@@ -70,9 +70,34 @@ def test_tracks_that_contradict_themselves_come_last():
 
 
 def test_nothing_to_choose_from():
-    assert in_long_tracks([], 0.25) == []
-    (mask,) = in_long_tracks([(1, 2, np.empty((0, 2), np.uint32))], 0.25)
+    assert in_long_tracks([], 0.25) == ([], 1.0)
+    (mask,), share = in_long_tracks([(1, 2, np.empty((0, 2), np.uint32))], 0.25)
     assert mask.shape == (0,)
+    assert share == 1
+
+
+def test_what_three_images_see_counts():
+    seen_by_all = [m for k in range(10) for m in track(1, 2, 3, keypoint=k)]
+    pairs = as_pairs(seen_by_all + [m for k in range(10, 40) for m in track(1, 2, keypoint=k)])
+    assert in_long_tracks(pairs, 0.0, fewest=4)[1] == 4 / 10
+    assert in_long_tracks(pairs, 0.0, fewest=20)[1] == 1
+    assert in_long_tracks(as_pairs(track(1, 2)), 1.0)[1] == 0
+
+
+def test_of_pairs_weaker_than_others_of_both_images_fewer_are_left():
+    strong = [m for a, b in ((1, 2), (3, 4)) for k in range(20) for m in track(a, b, keypoint=k)]
+    weak = [m for k in range(20, 32) for m in track(2, 3, keypoint=k)]
+    pairs = as_pairs(strong + weak)
+
+    def numbers(**given):
+        return [int(mask.sum()) for mask in in_long_tracks(pairs, 0.0, **given)[0]]
+
+    assert numbers(fewest=8, fewest_of_weak=2, strongest=1) == [8, 8, 2]
+    assert numbers(fewest=8, fewest_of_weak=2, strongest=2) == [8, 8, 8]
+    # The only pair of an image is among its strongest, however weak it is for the other one.
+    alone = as_pairs(strong + [m for k in range(20, 32) for m in track(2, 5, keypoint=k)])
+    kept, _ = in_long_tracks(alone, 0.0, 8, 2, 1)
+    assert [int(mask.sum()) for mask in kept] == [8, 8, 8]
 
 
 def test_a_pair_of_short_tracks_alone_still_holds_two_halves_together():
@@ -95,7 +120,8 @@ def matched_images(draw):
 
 @given(matched_images(), st.integers(0, 6), st.floats(0, 1))
 def test_pairs_keep_enough_and_tracks_stay_whole(pairs, fewest, share):
-    kept = in_long_tracks(pairs, share, fewest)
+    kept, left = in_long_tracks(pairs, share, fewest)
+    assert 0 <= left <= 1
     of_keypoint = {}
     for (a, b, matches), mask in zip(pairs, kept, strict=True):
         assert len(mask) == len(matches)
@@ -126,8 +152,8 @@ def test_what_the_database_holds_is_copied_and_thinned(tmp_path):
         assert len(few) >= max(0.2 * len(whole.inlier_matches), min(FEWEST, len(whole.inlier_matches)))
         assert of_pairs["thin"][pair].config == whole.config
     total = {name: sum(len(pair.inlier_matches) for pair in of_pairs[name].values()) for name in of_pairs}
-    assert share == total["thin"] / total["whole"]
-    assert share < 0.5
+    assert total["thin"] < 0.5 * total["whole"]
+    assert 0.1 < share < 0.5
 
 
 def test_all_matches_become_points_afterwards(tmp_path):
