@@ -54,7 +54,7 @@ class MappingOptions:
     )
     mapper_share: float = option(
         0.1,
-        "Place the images by this share of the verified matches of each pair (100 at least, 30 of weak pairs), those "
+        "Place the images by this share of the verified matches of each pair (100 at least, 20 of weak pairs), those "
         "of the longest tracks, and make points of the others afterwards: maps as good in half the time. Where these "
         "are not much fewer, or place too few images, and with 1 or --no-robust: by all of them.",
         minimum=0,

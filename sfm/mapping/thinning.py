@@ -22,10 +22,10 @@ Matches = tuple[int, int, NDArray[np.integer]]
 
 # COLMAP begins a map with a pair of as many matches.
 FEWEST = 100
-# It lets an image in that sees as many points. So many are left of a pair that is not among the strongest of either of
-# its images: where all images overlap, a hundred of every pair would be nearly all.
-FEWEST_OF_WEAK = 30
-_STRONGEST = 10
+# So many are left of a pair that is not among the strongest of either of its images: where all images overlap, a
+# hundred of every pair would be nearly all.
+FEWEST_OF_WEAK = 20
+_STRONGEST = 6
 # COLMAP's mapper passes over what fewer images see.
 _SEEN_BY = 3
 
