@@ -25,7 +25,7 @@ Points = tuple[Floats, Floats]
 
 FOCAL_TOLERANCE = 0.10
 _PAIR_AGREES = 0.5  # share of a pair's verified matches that must fit the map's poses
-# Share of all verified matches: in 365 maps of 30 sets wrong ones had 0.08 and more, right ones at most 0.044.
+# Share of all verified matches: of 365 maps wrong ones had 0.08 and more, right ones at most 0.044.
 _CONTRADICTIONS = 0.06
 # Share of its matches from which a pair holds two images together: parts of wrong maps were held by 0.49 to 0.92 at
 # most, those of right ones by 0.95 and more.

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from sfm.evaluation.poses import evaluate_poses
 from sfm.evaluation.trajectory import Trajectory
 from sfm.geometry.pose import Pose
+from sfm.mapping import refinement
 from sfm.mapping.colmap_io import from_reconstruction, to_reconstruction
 from sfm.mapping.refinement import refine_robustly, reprojection_errors
 
@@ -133,6 +134,22 @@ class TestPrincipalPoint:
 
         assert away(thrice) < 0.6 * away(once)
 
+    def test_once_it_is_known_it_is_refined_with_the_rest_at_once(self, monkeypatch):
+        model, _ = seen_off_centre((6.0, -8.0))
+        asked = adjustments(monkeypatch)
+        model = refine_robustly(model, (), 4.0, 1.5)
+        assert asked == [False, True, True, True]
+        assert principal_point(model) == pytest.approx((6, -8), abs=2)
+
+    def test_what_is_known_and_then_too_far_to_be_believed_stays(self, monkeypatch):
+        model, _ = seen_off_centre((60.0, 0.0))
+        (camera,) = model.cameras.values()
+        camera.principal_point_x += 1
+        asked = adjustments(monkeypatch)
+        model = refine_robustly(model, (), 70.0, 1.5, rounds=1)
+        assert asked == [True, False, True]
+        assert principal_point(model) == (1, 0)
+
     @pytest.mark.parametrize(
         ("by_px", "images", "held"),
         [
@@ -145,6 +162,18 @@ class TestPrincipalPoint:
     def test_it_stays(self, by_px, images, held):
         model, _ = seen_off_centre(by_px, images)
         assert principal_point(refine_robustly(model, held, 4.0, 1.5)) == (0, 0)
+
+
+def adjustments(monkeypatch):
+    """Note of each adjustment whether principal points are refined in it."""
+    really, asked = refinement._Adjustment.of, []
+
+    def noted(self, model, *, principal_point=False):
+        asked.append(principal_point)
+        return really(self, model, principal_point=principal_point)
+
+    monkeypatch.setattr(refinement._Adjustment, "of", noted)
+    return asked
 
 
 def rotation_error_deg(model, truth):
