@@ -116,7 +116,7 @@ def _adjusted_once(model: Model, principal_point: bool, adjustment: _Adjustment)
     images_of = _images_of_cameras(model)
     refined = images_of.keys() - set(adjustment.held_cameras)
     busy = {i for i in refined if len(images_of[i]) >= _IMAGES_OF_A_CAMERA}
-    if principal_point and busy == refined and any(_off_centre(model.camera(i)) > 0 for i in busy):
+    if principal_point and busy == refined and _are_known(model, busy):
         with_points = adjustment.of(pycolmap.Reconstruction(model), principal_point=True)
         if _are_believed(with_points.model, busy):
             return with_points.model
@@ -130,8 +130,9 @@ def _adjusted_once(model: Model, principal_point: bool, adjustment: _Adjustment)
 def _deviation(model: Model) -> float | None:
     """Return the standard deviation of an error's coordinates in pixels, by their median; None if there are none."""
     images = model.reg_image_ids()
-    every = max(1, model.compute_num_observations() // _OBSERVATIONS_LOOKED_AT)
-    errors = reprojection_errors(model, images[:: max(1, len(images) // _IMAGES_LOOKED_AT)], every)
+    looked_at = images[:: max(1, len(images) // _IMAGES_LOOKED_AT)]
+    every = max(1, sum(model.image(i).num_points3D for i in looked_at) // _OBSERVATIONS_LOOKED_AT)
+    errors = reprojection_errors(model, looked_at, every)
     errors = errors[np.isfinite(errors)]
     return max(float(np.median(errors)) / MEDIAN_LENGTH_2D, _LEAST_SIGMA_PX) if len(errors) else None
 
@@ -193,8 +194,13 @@ def _with_principal_points(adjusted: _Adjusted, busy: Collection[int], adjustmen
     of_busy_only = replace(adjustment, held_cameras=set(model.cameras) - set(busy))
     refined = of_busy_only.of(model, principal_point=True)
     gain = 2 * (adjusted.cost - refined.cost) / adjustment.sigma_px**2
-    clear = gain > _SIGNIFICANT or any(_off_centre(adjusted.model.camera(i)) > 0 for i in busy)
+    clear = gain > _SIGNIFICANT or _are_known(adjusted.model, busy)
     return refined if clear and _are_believed(model, busy) else adjusted
+
+
+def _are_known(model: Model, cameras: Iterable[int]) -> bool:
+    """Whether the images have said where the principal point of any of these cameras is."""
+    return any(_off_centre(model.camera(i)) > 0 for i in cameras)
 
 
 def _are_believed(model: Model, cameras: Iterable[int]) -> bool:

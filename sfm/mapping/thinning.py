@@ -128,8 +128,7 @@ def _among_strongest(
 
 def _place_in_group(groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the place of each entry among those equal to it, (N,) from 0, for sorted entries."""
-    _, first, of_entry = np.unique(groups, return_index=True, return_inverse=True)
-    return np.arange(len(groups)) - first[of_entry]
+    return np.arange(len(groups)) - np.searchsorted(groups, groups)
 
 
 def _tracks(pairs: Sequence[Matches]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -65,12 +65,12 @@ def two_nearest(
     return of_first, of_second
 
 
-def parts(start: int, stop: int, others: int | None = None) -> list[slice]:
-    """Cut a range of rows into parts that make blocks for `two_nearest`, with so many others where that is known.
+def parts(start: int, stop: int, others: int = _BLOCK) -> list[slice]:
+    """Cut a range of rows into parts that make blocks for `two_nearest`, with at most so many others.
 
     Every block takes some dozen small steps, before each of which threads wait for each other: fewer are faster.
     """
-    size = _BLOCK if others is None else max(_BLOCK, _BLOCK**2 // others)
+    size = max(_BLOCK, _BLOCK**2 // others)
     return [slice(i, min(i + size, stop)) for i in range(start, stop, size)]
 
 

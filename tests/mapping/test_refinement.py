@@ -189,6 +189,23 @@ def test_errors_are_those_that_were_made():
     assert len(reprojection_errors(model, [])) == 0
 
 
+@pytest.mark.parametrize(("images", "observations"), [(4, 500), (8, 1000)])
+def test_their_scale_is_read_from_about_as_many_as_are_to_be_looked_at(monkeypatch, images, observations):
+    """However many images there are beside those that are looked at."""
+    model, _ = spoiled(0)
+    monkeypatch.setattr(refinement, "_IMAGES_LOOKED_AT", images)
+    monkeypatch.setattr(refinement, "_OBSERVATIONS_LOOKED_AT", observations)
+    read, looked_at = refinement.reprojection_errors, []
+
+    def noted(*given):
+        looked_at.append(read(*given))
+        return looked_at[-1]
+
+    monkeypatch.setattr(refinement, "reprojection_errors", noted)
+    assert refinement._deviation(model) == pytest.approx(NOISE_PX, rel=0.15)
+    assert observations <= len(looked_at[0]) < 2 * observations
+
+
 def test_an_empty_model_stays_empty():
     model = pycolmap.Reconstruction()
     assert refine_robustly(model, (), 2.0, 1.5).num_points3D() == 0
