@@ -36,7 +36,7 @@ from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view
 from sfm.words import count
 from sfm.workspace import Recipe, Workspace, changes
 
-MAPPING_VERSION = 10
+MAPPING_VERSION = 11
 _RECORD = "mapping.json"
 # Longer side of the pictures that give a map its colours while it grows.
 _COARSE_PX = 256

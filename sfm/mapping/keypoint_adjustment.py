@@ -29,9 +29,10 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Index = NDArray[np.int64]
 
-# A patch reaches so many sigmas of its keypoint, and so many pixels at least, to each side of it.
+# A patch reaches so many sigmas of its keypoint to each side of it, but as many pixels as these at least and at most:
+# in a large patch, the fine detail that tells where it is goes lost.
 _RADIUS_SIGMAS = 5.0
-_RADIUS_PX = 5.0
+_RADIUS_PX = (5.0, 10.0)
 # A patch is not compared with one that looks so many times as large, or as small.
 _LARGEST_MAGNIFICATION = 4.0
 
@@ -162,7 +163,8 @@ class _Surface:
         if view is None:
             return
         rows = self._chosen_row[at]
-        radius = np.maximum(_RADIUS_SIGMAS * view.scale[rows], _RADIUS_PX * view.image.scale.mean())
+        least, most = np.multiply(_RADIUS_PX, view.image.scale.mean())
+        radius = np.clip(_RADIUS_SIGMAS * view.scale[rows], least, most)
         self._step_px[at] = radius / STEPS
         with np.errstate(invalid="ignore", divide="ignore"):
             self._surface_from_pixels[at] = _inverse(self._pixels_from_surface(image, at))
