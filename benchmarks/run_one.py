@@ -18,7 +18,12 @@ from benchmarks.peak_memory import forget_peak, peak_mib
 from sfm.progress import Silent, Step
 
 # This project's stages, in COLMAP's words, by the titles they show while they run.
-_STAGES = {"Detect and describe": "extract", "Match and verify": "match", "Map": "map"}
+_STAGES = {
+    "Detect and describe": "extract",
+    "Describe the rest": "extract",
+    "Match and verify": "match",
+    "Map": "map",
+}
 
 
 class _Stages(Silent):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Maps a descriptor, each with a seed of its own: shows how far runs differ.",
 )
-@options_from(QualityOptions, *STAGE_OPTIONS, without=("descriptor", "weights"))
+@options_from(QualityOptions, *STAGE_OPTIONS, without=("descriptor", "weights", "describe_first"))
 @common_options
 def compare(
     console: Console,

@@ -37,6 +37,7 @@ from sfm.progress import SILENT, Progress
 from sfm.report.comparison import ComparisonContent, Table
 from sfm.report.comparison_page import write_comparison
 from sfm.report.comparison_picture import draw_comparison
+from sfm.viewgraph.connection import ConnectionOptions
 from sfm.workspace import Workspace
 
 
@@ -94,7 +95,8 @@ def compare(
     repeat
         Number of maps a descriptor, with the seeds `seed`, `seed + 1`, ...
     options
-        What is chosen for all descriptors alike; the descriptor and weights in it are not looked at.
+        What is chosen for all descriptors alike; the descriptor and weights in it are not looked at, and all
+        keypoints are described at once.
     progress
         Hears of the work.
 
@@ -113,7 +115,7 @@ def compare(
     """
     images = Path(images)
     out = output_named(images, "-compare") if out is None else Path(out)
-    options = options or ReconstructOptions()
+    options = replace(options or ReconstructOptions(), connection=ConnectionOptions(describe_first=0))
     options.check()
     contenders = parse_contenders(descriptors if descriptors is not None else default_descriptors())
     if repeat < 1:
@@ -315,6 +317,7 @@ def _complete(
     del data["descriptor"]
     for name in ("descriptor", "weights"):
         data["options"]["description"].pop(name, None)
+    del data["options"]["connection"]
     words = ",".join(f"{c.descriptor}={c.weights}" if c.weights else c.descriptor for c in contenders)
     command = ["sfm", "compare", data["images"], "--descriptors", words]
     command += ["--ground-truth", str(ground_truth)] if ground_truth is not None else []

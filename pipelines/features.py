@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from sfm.features.descriptor import DescribesPatches, Descriptor
 from sfm.features.detectors import Detector
 from sfm.features.keypoints import Keypoints
 from sfm.features.patch_window import PatchWindow
-from sfm.files import write_tensors
+from sfm.files import number_of_rows, read_tensors, write_tensors
 from sfm.images.decode import load_gray
 from sfm.images.gray import GrayImage
 from sfm.images.photo_set import Photo, Skipped
@@ -26,21 +27,34 @@ from sfm.progress import SILENT, Progress
 from sfm.stopwatch import Stopwatch
 from sfm.threads import pool_of_cores, share_out
 from sfm.words import count
-from sfm.workspace import Recipe, Workspace
+from sfm.workspace import Recipe, Workspace, digest_of
 
 T = TypeVar("T")
 
-KEYPOINTS_VERSION = 1
+KEYPOINTS_VERSION = 2
 DESCRIPTORS_VERSION = 1
 
 
 @dataclass(frozen=True)
 class DescribedImage:
-    """A photograph whose features lie in the workspace; the digests name what they were made of."""
+    """A photograph whose features lie in the workspace; the digests name what they were made of.
+
+    Attributes
+    ----------
+    photo
+        The photograph.
+    keypoints_digest, descriptors_digest
+        Equal digests mean equal features.
+    in_full
+        Whether all of its keypoints have been described, not the first alone.
+    detected, described
+        Whether this run has detected its keypoints, and has described any of them.
+    """
 
     photo: Photo
     keypoints_digest: str
     descriptors_digest: str
+    in_full: bool
     detected: bool
     described: bool
 
@@ -199,10 +213,11 @@ def _describe_by_all(
     photo: Photo, workspace: Workspace, detector: Detector, descriptors: Sequence[Descriptor], max_size: int
 ) -> _TimesOfImage:
     missing = []
+    every = number_of_rows(workspace.keypoints(photo.name), "xy")
     for descriptor in descriptors:
         _, recipe = _recipes(photo, detector, descriptor)
         path = workspace.descriptors(descriptor.name, photo.name)
-        if not recipe.matches(path):
+        if _rows_there(recipe, path) != every:
             missing.append((descriptor, recipe, path))
     if not missing:
         return _TimesOfImage()
@@ -234,8 +249,9 @@ def extract_features(
     descriptor: Descriptor,
     max_size: int,
     progress: Progress = SILENT,
+    describe_first: int = 0,
 ) -> FeatureSet:
-    """Detect and describe the keypoints of every photograph.
+    """Detect the keypoints of every photograph and describe them, all or the first; see also `describe_rest`.
 
     Parameters
     ----------
@@ -249,6 +265,8 @@ def extract_features(
         Longer side, in pixels, that larger photographs are shrunk to while they are decoded.
     progress
         Hears of it.
+    describe_first
+        How many keypoints of an image are described at least, the first of them; 0 for all.
 
     Raises
     ------
@@ -266,11 +284,44 @@ def extract_features(
     _tell_what_changed("Features", photos, differences, progress)
 
     def work(photo: Photo, pool: ThreadPoolExecutor) -> DescribedImage | Skipped:
-        return _describe_one(photo, workspace, detector, descriptor, max_size, pool)
+        return _describe_one(photo, workspace, detector, descriptor, max_size, describe_first, pool)
 
     done, skipped = _on_each(photos, work, "Detect and describe", progress)
     _tell_what_was_reused(done, descriptor, progress)
     return FeatureSet(tuple(done), tuple(skipped))
+
+
+def describe_rest(
+    features: FeatureSet,
+    names: Collection[str],
+    workspace: Workspace,
+    detector: Detector,
+    descriptor: Descriptor,
+    max_size: int,
+    progress: Progress = SILENT,
+) -> FeatureSet:
+    """Describe all keypoints of the named images, of which `extract_features` has described the first.
+
+    Parameters and errors are those of `extract_features`.
+    """
+
+    def work(photo: Photo, pool: ThreadPoolExecutor) -> DescribedImage | Skipped:
+        return _describe_one(photo, workspace, detector, descriptor, max_size, 0, pool)
+
+    photos = [image.photo for image in features.images if image.photo.name in names]
+    done, skipped = _on_each(photos, work, "Describe the rest", progress)
+    gone = {one.name for one in skipped}
+    now = {image.photo.name: image for image in done}
+    images = [
+        replace(
+            now.get(before.photo.name, before),
+            detected=before.detected,
+            described=before.described or before.photo.name in now,
+        )
+        for before in features.images
+        if before.photo.name not in gone
+    ]
+    return FeatureSet(tuple(images), (*features.skipped, *skipped))
 
 
 def _on_each(
@@ -306,13 +357,16 @@ def _describe_one(
     detector: Detector,
     descriptor: Descriptor,
     max_size: int,
+    describe_first: int,
     pool: ThreadPoolExecutor,
 ) -> DescribedImage | Skipped:
     keypoints_recipe, descriptors_recipe = _recipes(photo, detector, descriptor)
     keypoints_path = workspace.keypoints(photo.name)
     descriptors_path = workspace.descriptors(descriptor.name, photo.name)
     detect = not keypoints_recipe.matches(keypoints_path)
-    describe = detect or not descriptors_recipe.matches(descriptors_path)
+    there = None if detect else _rows_there(descriptors_recipe, descriptors_path)
+    every = 0 if detect else number_of_rows(keypoints_path, "xy")
+    describe = there is None or there < _wanted(every, describe_first)
     if describe:
         try:
             image = load_gray(photo, max_size)
@@ -323,9 +377,26 @@ def _describe_one(
             keypoints.save(keypoints_path, keypoints_recipe.as_metadata())
         else:
             keypoints = Keypoints.load(keypoints_path)
-        rows = _described(image, keypoints, descriptor, pool)
+        every, begin = len(keypoints), there or 0
+        there = _wanted(every, describe_first)
+        rows = _described(image, keypoints.take(slice(begin, there)), descriptor, pool)
+        if begin:
+            rows = np.concatenate([read_tensors(descriptors_path)[0]["descriptors"], rows])
         write_tensors(descriptors_path, {"descriptors": rows}, descriptors_recipe.as_metadata())
-    return DescribedImage(photo, keypoints_recipe.digest, descriptors_recipe.digest, detect, describe)
+    in_full = there == every
+    descriptors_digest = (
+        descriptors_recipe.digest if in_full else digest_of([descriptors_recipe.digest, there])
+    )
+    return DescribedImage(photo, keypoints_recipe.digest, descriptors_digest, in_full, detect, describe)
+
+
+def _rows_there(recipe: Recipe, path: Path) -> int | None:
+    """Return how many keypoints, the first, have been described by a recipe; None if there is no such file."""
+    return number_of_rows(path, "descriptors") if recipe.matches(path) else None
+
+
+def _wanted(keypoints: int, describe_first: int) -> int:
+    return min(describe_first or keypoints, keypoints)
 
 
 def _described(

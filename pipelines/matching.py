@@ -159,9 +159,12 @@ class _PairMatcher:
 
         @lru_cache(maxsize=_IMAGES_IN_MEMORY)
         def load(name: str) -> DescribedView:
-            rows, _ = read_tensors(workspace.descriptors(descriptor, name))
-            cells = DescriptorCells.of(rows["descriptors"], matching.exact)
-            return DescribedView(Keypoints.load(workspace.keypoints(name)), cells, cameras[camera_of[name]])
+            tensors, _ = read_tensors(workspace.descriptors(descriptor, name))
+            rows = tensors["descriptors"]
+            described = Keypoints.load(workspace.keypoints(name)).take(slice(len(rows)))
+            return DescribedView(
+                described, DescriptorCells.of(rows, matching.exact), cameras[camera_of[name]]
+            )
 
         self._load = load
 

@@ -14,7 +14,7 @@ from sfm.matching.retrieval import describe_views
 from sfm.progress import SILENT, Progress, Step
 from sfm.workspace import Workspace
 
-# Keypoints of an image that tell what it looks like, the strongest.
+# Keypoints of an image that tell what it looks like, the first of them.
 _KEYPOINTS = 2048
 
 

@@ -12,9 +12,9 @@ from sfm.options import check, flag_of, option
 # Options off their defaults, by flat names. docs/speed.md has the figures.
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        "fast": {"max_keypoints": 4096},
+        "fast": {"max_keypoints": 4096, "describe_first": 2048},
         "balanced": {},
-        "best": {"max_keypoints": 12_300},
+        "best": {"max_keypoints": 12_300, "describe_first": 0},
     }
 )
 

@@ -17,16 +17,15 @@ from sfm.files import write_json
 from sfm.geometry.camera import Camera
 from sfm.images.cameras import CameraAssignment
 from sfm.images.photo_set import PhotoSet, gps_positions
-from sfm.mapping.colmap_verifier import make_verifier
 from sfm.mapping.incremental import Watch
 from sfm.mapping.sparse_map import SparseMap
-from sfm.pipelines.features import FeatureSet, extract_features
+from sfm.pipelines.features import FeatureSet
+from sfm.pipelines.features_and_pairs import describe_and_match
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
 from sfm.pipelines.localization_index import index_path, is_current, write_index
 from sfm.pipelines.map_and_features import warn_of_replaced_map
 from sfm.pipelines.mapping import MappingResult, build_map
-from sfm.pipelines.matching import PairSet, match_pairs
-from sfm.pipelines.pairs import pairs_to_match
+from sfm.pipelines.matching import PairSet
 from sfm.pipelines.photographs import (
     Photographs,
     default_output,
@@ -169,34 +168,12 @@ def _run_stages(
     progress: Progress,
     watch: Watch | None,
 ) -> tuple[FeatureSet, PairSet, MappingResult]:
-    detector = DogDetector(options.detection)
-    with record.stage("features") as counts:
-        features = extract_features(
-            photo_set.photos, workspace, detector, descriptor, options.detection.max_size, progress
-        )
-        counts.update(
-            images=len(features.images),
-            detected=sum(image.detected for image in features.images),
-            described=sum(image.described for image in features.images),
-        )
-    photos = [image.photo for image in features.images]
-    with record.stage("matching") as counts:
-        pairs = pairs_to_match(photos, workspace, descriptor.name, options.pairs, progress)
-        pair_set = match_pairs(
-            pairs,
-            features,
-            cameras.cameras,
-            cameras.camera_of,
-            workspace,
-            descriptor.name,
-            options.matching,
-            make_verifier(options.verification, options.mapping.seed),
-            progress,
-        )
-        counts.update(pairs=len(pairs), reused=pair_set.reused, accepted=len(pair_set.accepted))
+    features, pair_set = describe_and_match(
+        photo_set, cameras, options, descriptor, workspace, record, progress
+    )
     with record.stage("mapping") as counts:
         mapping = build_map(
-            photos,
+            [image.photo for image in features.images],
             cameras.cameras,
             pair_set,
             workspace,

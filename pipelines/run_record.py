@@ -44,11 +44,15 @@ class RunRecord:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[dict[str, Any]]:
-        """Time a stage; what is put into the dictionary it yields is recorded with the time."""
+        """Time a stage; what is put into the dictionary it yields is recorded with the time.
+
+        A stage that is gone through several times is recorded by what was put in last, and the time of all.
+        """
         start = time.monotonic()
         counts: dict[str, Any] = {}
         yield counts
-        self.data["stages"][name] = {"seconds": round(time.monotonic() - start, 3), **counts}
+        before = self.data["stages"].get(name, {}).get("seconds", 0.0)
+        self.data["stages"][name] = {"seconds": round(before + time.monotonic() - start, 3), **counts}
 
     def tell_time_of_work(self, earlier: Mapping[str, Any]) -> None:
         """Add to each stage how long its work took, whichever run did it; None where several did parts of it."""

@@ -16,6 +16,7 @@ from sfm.matching.options import MatchingOptions
 from sfm.matching.pairs import PairOptions
 from sfm.options import check, flag_of, from_mapping
 from sfm.pipelines.quality import with_preset
+from sfm.viewgraph.connection import ConnectionOptions
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class ReconstructOptions:
     pairs: PairOptions = field(default_factory=PairOptions)
     matching: MatchingOptions = field(default_factory=MatchingOptions)
     verification: VerificationOptions = field(default_factory=VerificationOptions)
+    connection: ConnectionOptions = field(default_factory=ConnectionOptions)
     mapping: MappingOptions = field(default_factory=MappingOptions)
 
     @staticmethod

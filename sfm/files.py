@@ -172,6 +172,12 @@ def read_leading_rows(path: Path, name: str, count: int) -> Array:
         return rows
 
 
+def number_of_rows(path: Path, name: str) -> int:
+    """Return the length of an array of a safetensors file without reading it; errors are those of `read_tensors`."""
+    with _reading(path) as file:
+        return int(file.get_slice(name).get_shape()[0])
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[Any]:
     """Open a safetensors file; turn what is wrong with it into an error that says so."""

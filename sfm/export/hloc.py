@@ -22,7 +22,7 @@ class HlocExporter(Exporter):
     features.h5 has a group for each image name: `keypoints` (N, 2) float32, `scores` (N,) float32,
     `descriptors` (D, N) float32 and `image_size` (2,) int64 (width, height). Keypoints are pixels of the
     original image with the first pixel's centre at (0, 0), hloc's convention as well as this project's: hloc
-    adds the half pixel on its own way into COLMAP.
+    adds the half pixel on its own way into COLMAP. Keypoints that were not described are not in it.
 
     matches.h5 has a group NAME0/NAME1 for each pair, slashes within a name replaced by dashes: `matches0`
     (N0,), the index of the match in the second image or -1, int16 as in hloc or int32 where the index needs
@@ -67,12 +67,13 @@ def _write_features(path: Path, sparse_map: SparseMap, context: ExportContext) -
                 raise InputError(
                     f"The size of image {name} is not known: keep the images where they were mapped."
                 )
-            keypoints = context.keypoints[name]
+            rows = np.asarray(context.descriptors[name], np.float32)
+            keypoints = context.keypoints[name].take(slice(len(rows)))
             group = file.create_group(name)
             group["keypoints"] = np.asarray(keypoints.xy, np.float32)
             group["keypoints"].attrs["uncertainty"] = _DETECTION_NOISE_PX
             group["scores"] = np.asarray(keypoints.response, np.float32)
-            group["descriptors"] = np.ascontiguousarray(np.asarray(context.descriptors[name], np.float32).T)
+            group["descriptors"] = np.ascontiguousarray(rows.T)
             group["image_size"] = np.array(sizes[name], np.int64)
             step.advance()
 

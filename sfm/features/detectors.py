@@ -59,7 +59,10 @@ class Detector(ABC):
 
     @abstractmethod
     def detect(self, image: GrayImage) -> Keypoints:
-        """Find keypoints in `image`; coordinates of the original, strongest first, none of them NaN."""
+        """Find keypoints in `image`; coordinates of the original, none of them NaN.
+
+        They come in the order in which they would be kept if there had to be fewer.
+        """
 
     @property
     @abstractmethod
@@ -93,7 +96,7 @@ class DogDetector(Detector):
         return {"detector": self.name, **recorded}
 
     def detect(self, image: GrayImage) -> Keypoints:
-        """Find keypoints in `image`, shrunk to `max_size`; at most `max_keypoints`, strongest first."""
+        """Find keypoints in `image`, shrunk to `max_size`; at most `max_keypoints`, those first that `keep` names."""
         image = image.resized_to(self.options.max_size)
         found = self._sift.detect(_equalized(image.pixels) if self.options.equalize else image.pixels, None)
         if not found:
@@ -103,8 +106,7 @@ class DogDetector(Detector):
         # A total order, so that the same image gives the same keypoints whatever order the threads found them in.
         rows = rows[np.lexsort((rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0], -rows[:, 4]))]
         if self.options.keep == "largest":
-            largest = np.argsort(-rows[:, 2], kind="stable")[: self.options.max_keypoints]
-            rows = rows[np.sort(largest)]
+            rows = rows[np.argsort(-rows[:, 2], kind="stable")]
         rows = rows[: self.options.max_keypoints]
         # One sigma for both axes: the two differ by less than a pixel's rounding of the resize.
         sigma = rows[:, 2] / 2 * image.scale.mean()

@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Keypoints:
-    """Scale-space keypoints of one image, strongest response first.
+    """Scale-space keypoints of one image, those first that matter most to its detector.
 
     Attributes
     ----------

@@ -129,7 +129,8 @@ def build_index(
     sparse_map
         The map.
     descriptors
-        (N, D) rows of unit length by image name, one for each of the image's keypoints; read twice.
+        (N, D) rows of unit length by image name, one for each of the image's first N keypoints, among which are all
+        that observe points; read twice.
     recipe
         See `LocalizationIndex`; `topology` is added.
 
@@ -173,7 +174,7 @@ def _rows_of(image: MapImage, descriptors: Mapping[str, Floats32]) -> Floats32:
     if image.name not in descriptors:
         raise InputError(f"The map has no descriptors of {image.name}: {again}, which makes what is missing.")
     rows = np.asarray(descriptors[image.name], np.float32)
-    if len(rows) != len(image.xy):
+    if not np.flatnonzero(image.point_ids >= 0).max(initial=-1) < len(rows) <= len(image.xy):
         raise InputError(
             f"The {len(rows)} descriptors of {image.name} are not of the map's {len(image.xy)} keypoints: {again}."
         )

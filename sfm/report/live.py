@@ -91,7 +91,7 @@ class LivePage:
         with self._lock:
             self._stages.append(stage)
             if unit == "images" and total:
-                self._total = total
+                self._total = max(self._total, total)
         try:
             yield stage
         finally:

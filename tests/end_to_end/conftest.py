@@ -85,8 +85,8 @@ def copy_described(finished, out):
     shutil.copy(finished / ".sfm.lock", out)
 
 
-# The maps of these hold together, and are as accurate, with half the keypoints, which are described and matched sooner.
-MAPPED_WITH = {"lund": ("--max-keypoints", 4000), "castle-P19": ("--max-keypoints", 4000)}
+# Its map holds together with half the keypoints, which are described and matched sooner.
+MAPPED_WITH = {"lund": ("--max-keypoints", 4000)}
 
 
 @pytest.fixture

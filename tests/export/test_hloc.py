@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -76,6 +78,17 @@ class TestHloc(ExporterContract):
                 np.testing.assert_array_equal(group["scores"][()], context.keypoints[name].response)
                 np.testing.assert_array_equal(group["descriptors"][()], context.descriptors[name].T)
                 assert list(group["image_size"][()]) == [640, 480]
+
+    def test_keypoints_that_were_not_described_are_left_out(self, tmp_path):
+        sparse_map = make_map()
+        context = self.context(sparse_map)
+        rows = {name: rows[:20] for name, rows in context.descriptors.items()}
+        self.export(sparse_map, tmp_path, replace(context, descriptors=rows, matches={}))
+        with h5py.File(tmp_path / "features.h5") as file:
+            for name in NAMES:
+                np.testing.assert_array_equal(file[name]["keypoints"], context.keypoints[name].xy[:20])
+                np.testing.assert_array_equal(file[name]["scores"], context.keypoints[name].response[:20])
+                np.testing.assert_array_equal(file[name]["descriptors"], rows[name].T)
 
     def test_matches_are_found_by_either_order(self, tmp_path):
         sparse_map = make_map()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -57,10 +59,26 @@ def test_missing_descriptors_are_named():
 
 def test_descriptors_of_other_keypoints_are_refused():
     scene = make_scene()
-    with pytest.raises(InputError, match="are not of the map's"):
-        build_index(
-            scene.sparse_map, scene.descriptors | {"02.jpg": scene.descriptors["02.jpg"][:-1]}, RECIPE
-        )
+    rows, image = scene.descriptors["02.jpg"], scene.sparse_map.images_by_name[2]
+    assert image.name == "02.jpg"
+    last = np.flatnonzero(image.point_ids >= 0)[-1]
+    for others in (rows[:last], np.vstack([rows, rows[:1]])):
+        with pytest.raises(InputError, match="are not of the map's"):
+            build_index(scene.sparse_map, scene.descriptors | {"02.jpg": others}, RECIPE)
+
+
+def test_keypoints_that_observe_nothing_need_no_descriptors():
+    scene = make_scene()
+    image = next(im for im in scene.sparse_map.images.values() if im.name == "02.jpg")
+    more = replace(
+        image,
+        xy=np.vstack([image.xy, np.full((5, 2), 9.0)]),
+        point_ids=np.append(image.point_ids, np.full(5, -1)),
+    )
+    images = {i: more if im is image else im for i, im in scene.sparse_map.images.items()}
+    index = build_index(replace(scene.sparse_map, images=images), scene.descriptors, RECIPE)
+    np.testing.assert_array_equal(index.point_ids, scene.index.point_ids)
+    np.testing.assert_array_equal(index.quantized, scene.index.quantized)
 
 
 def test_a_map_without_points_or_without_images():

@@ -1,3 +1,4 @@
+import shutil
 import threading
 
 import numpy as np
@@ -11,7 +12,7 @@ from sfm.features.patch_window import PatchWindow
 from sfm.features.patches import extract_patches
 from sfm.files import read_tensors
 from sfm.images.photo_set import read_photo_set
-from sfm.pipelines.features import describe_together, detect_keypoints, extract_features
+from sfm.pipelines.features import describe_rest, describe_together, detect_keypoints, extract_features
 from sfm.workspace import Workspace
 from tests.images.files import picture, save, truncated
 
@@ -40,6 +41,23 @@ class Corners(Detector):
         xy = np.array([[0, 0], [width - 1, 0], [0, height - 1]], np.float32)
         ones = np.ones(3, np.float32)
         return Keypoints(image.to_original(xy).astype(np.float32), ones, ones, ones)
+
+
+class Positions(Descriptor):
+    """Describes every keypoint by where it is, so that rows tell which keypoints they are of."""
+
+    name, dimension = "positions", 2
+
+    def __init__(self):
+        self.rows = 0
+
+    @property
+    def identity(self):
+        return {"descriptor": self.name}
+
+    def describe(self, image, keypoints):
+        self.rows += len(keypoints)
+        return keypoints.xy.copy()
 
 
 class Means(Descriptor):
@@ -132,6 +150,92 @@ def test_a_changed_picture_is_looked_at_again(folder):
 def test_a_renamed_option_back_and_forth_is_never_stale(folder):
     digests = [run(folder, Corners(size=size))[0].images[0].descriptors_digest for size in (1, 2, 1)]
     assert digests[0] == digests[2] != digests[1]
+
+
+class TestTheFirstKeypoints:
+    """Of three keypoints an image, one or two are described first and the rest later."""
+
+    NAMES = ("a.jpg", "a.png", "sub/b.jpg")
+
+    def extract(self, folder, descriptor, describe_first):
+        photos, workspace = read_photo_set(folder).photos, Workspace(folder.parent / "out")
+        return extract_features(photos, workspace, Corners(), descriptor, 1600, describe_first=describe_first)
+
+    def rest(self, features, names, folder, descriptor, heard=None):
+        workspace = Workspace(folder.parent / "out")
+        return describe_rest(
+            features, names, workspace, Corners(), descriptor, 1600, *([heard] if heard else [])
+        )
+
+    def rows(self, folder, name):
+        workspace = Workspace(folder.parent / "out")
+        rows = read_tensors(workspace.descriptors("positions", name))[0]["descriptors"]
+        return rows, Keypoints.load(workspace.keypoints(name)).xy
+
+    def test_as_many_as_asked_for(self, folder):
+        descriptor = Positions()
+        features = self.extract(folder, descriptor, 2)
+        assert descriptor.rows == 6
+        assert not any(image.in_full for image in features.images)
+        for name in features.names:
+            rows, xy = self.rows(folder, name)
+            np.testing.assert_array_equal(rows, xy[:2])
+
+    @pytest.mark.parametrize("describe_first", [0, 3, 99])
+    def test_all_are_all(self, folder, describe_first):
+        features = self.extract(folder, Positions(), describe_first)
+        assert all(image.in_full for image in features.images)
+        rows, xy = self.rows(folder, "a.png")
+        np.testing.assert_array_equal(rows, xy)
+
+    def test_the_rest_of_some_images(self, folder):
+        descriptor, heard = Positions(), Heard()
+        features = self.extract(folder, descriptor, 2)
+        after = self.rest(features, {"a.png"}, folder, descriptor, heard)
+        assert descriptor.rows == 6 + 1
+        assert heard.stages["Describe the rest"] == (1, 1, "images")
+        assert [image.in_full for image in after.images] == [False, True, False]
+        for name, number in zip(self.NAMES, (2, 3, 2), strict=True):
+            rows, xy = self.rows(folder, name)
+            np.testing.assert_array_equal(rows, xy[:number])
+
+    def test_how_they_came_to_be_described_does_not_matter(self, folder):
+        descriptor = Positions()
+        first = self.extract(folder, descriptor, 1)
+        in_steps = self.rest(first, self.NAMES, folder, descriptor)
+        digests = [image.descriptors_digest for image in in_steps.images]
+        assert all(image.detected and image.described for image in in_steps.images)
+        shutil.rmtree(folder.parent / "out")
+        at_once = self.extract(folder, descriptor, 0)
+        assert [image.descriptors_digest for image in at_once.images] == digests
+        assert not set(digests) & {image.descriptors_digest for image in first.images}
+
+    def test_what_is_there_is_kept_and_added_to(self, folder):
+        self.extract(folder, Positions(), 2)
+        descriptor = Positions()
+        again = self.extract(folder, descriptor, 1)
+        assert descriptor.rows == 0
+        assert not any(image.described for image in again.images)
+        more = self.extract(folder, descriptor, 0)
+        assert descriptor.rows == 3
+        assert all(image.described and image.in_full for image in more.images)
+
+    def test_an_image_that_is_gone_is_left_out(self, folder):
+        features = self.extract(folder, Positions(), 2)
+        (folder / "a.png").write_bytes(b"")
+        heard = Heard()
+        after = self.rest(features, {"a.jpg", "a.png"}, folder, Positions(), heard)
+        assert after.names == ["a.jpg", "sub/b.jpg"]
+        assert [one.name for one in after.skipped] == ["a.png"]
+        assert heard.warned[0].startswith("a.png is left out")
+
+    def test_several_descriptors_at_once_describe_all(self, folder):
+        self.extract(folder, Positions(), 2)
+        photos, workspace = read_photo_set(folder).photos, Workspace(folder.parent / "out")
+        made = describe_together(photos, workspace, Corners(), [Positions(), Means()], 1600)
+        assert made.described == {"positions": 3, "means": 3}
+        rows, xy = self.rows(folder, "a.png")
+        np.testing.assert_array_equal(rows, xy)
 
 
 @pytest.mark.parametrize("kind", ["keypoints", "means"])

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from sfm.features.keypoints import Keypoints
-from sfm.files import write_tensors
+from sfm.files import read_tensors, write_tensors
 from sfm.geometry.two_view import VerificationOptions
 from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo
 from sfm.mapping.colmap_verifier import make_verifier
 from sfm.mapping.database import MapDatabase
+from sfm.mapping.stored_matches import StoredMatches
 from sfm.matching.options import MatchingOptions
 from sfm.matching.pairs import exhaustive_pairs
 from sfm.pipelines import matching
@@ -44,7 +45,12 @@ class Scene:
         write_tensors(self.workspace.descriptors("codes", image.name), {"descriptors": rows})
         photo = Photo(image.name, self.workspace.root / image.name, 640, 480, Exif())
         return DescribedImage(
-            photo, digest_of([image.name, digest]), digest_of([image.name, "d"]), True, True
+            photo,
+            digest_of([image.name, digest]),
+            digest_of([image.name, "d"]),
+            in_full=True,
+            detected=True,
+            described=True,
         )
 
     def match(self, pairs=None, **changed):
@@ -90,6 +96,15 @@ def test_pairs_that_see_the_same_are_accepted_with_their_points(scene):
     errors = [np.linalg.norm(known[tuple(np.round(a, 1))] - b) for a, b in zip(xy1, xy2, strict=True)]
     # Out by the database and back: half a pixel on, half a pixel off.
     assert max(errors) < 0.01
+
+
+def test_keypoints_that_are_not_described_take_no_part(scene):
+    for image in scene.images:
+        path = scene.workspace.descriptors("codes", image.photo.name)
+        write_tensors(path, {"descriptors": read_tensors(path)[0]["descriptors"][:80]})
+    pair = scene.match(pairs=[("00.jpg", "01.jpg")])[0].pairs[0]
+    assert 20 < pair.inliers < 80
+    assert StoredMatches(scene.workspace.database)["00.jpg", "01.jpg"].max() < 80
 
 
 def test_images_of_nothing_in_common_are_not(scene):

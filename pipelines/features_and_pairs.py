@@ -1,0 +1,120 @@
+"""Features and verified pairs: the first keypoints of each image, and all of them where these give few matches."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sfm.features.descriptor import Descriptor
+from sfm.features.detectors import DogDetector
+from sfm.images.cameras import CameraAssignment
+from sfm.images.photo_set import PhotoSet
+from sfm.mapping.colmap_verifier import make_verifier
+from sfm.matching.pairs import Pair
+from sfm.pipelines.features import FeatureSet, describe_rest, extract_features
+from sfm.pipelines.matching import PairSet, match_pairs
+from sfm.pipelines.pairs import pairs_to_match
+from sfm.pipelines.run_record import RunRecord
+from sfm.pipelines.stage_options import ReconstructOptions
+from sfm.progress import Progress
+from sfm.viewgraph.connection import poorly_connected
+from sfm.words import count
+from sfm.workspace import Workspace
+
+
+def describe_and_match(
+    photo_set: PhotoSet,
+    cameras: CameraAssignment,
+    options: ReconstructOptions,
+    descriptor: Descriptor,
+    workspace: Workspace,
+    record: RunRecord,
+    progress: Progress,
+) -> tuple[FeatureSet, PairSet]:
+    """Describe and match the first keypoints of all images, then all keypoints of images that need them.
+
+    These are the images that are poorly connected, and those they were matched with.
+
+    Parameters
+    ----------
+    photo_set, cameras
+        The photographs and their intrinsics.
+    options
+        What is chosen for each stage.
+    descriptor
+        Who describes.
+    workspace
+        Where features and pairs are; what is valid of an earlier run is reused.
+    record
+        Takes the stages "features" and "matching".
+    progress
+        Hears of it.
+
+    Raises
+    ------
+    InputError
+        If no photograph can be decoded, or a list of pairs cannot be used.
+    """
+    detector, max_size = DogDetector(options.detection), options.detection.max_size
+    verifier = make_verifier(options.verification, options.mapping.seed)
+
+    def match(pairs: Sequence[Pair], features: FeatureSet) -> PairSet:
+        return match_pairs(
+            pairs,
+            features,
+            cameras.cameras,
+            cameras.camera_of,
+            workspace,
+            descriptor.name,
+            options.matching,
+            verifier,
+            progress,
+        )
+
+    with record.stage("features") as counts:
+        features = extract_features(
+            photo_set.photos,
+            workspace,
+            detector,
+            descriptor,
+            max_size,
+            progress,
+            options.connection.describe_first,
+        )
+        counts.update(_counted(features))
+    with record.stage("matching") as counts:
+        photos = [image.photo for image in features.images]
+        pairs = pairs_to_match(photos, workspace, descriptor.name, options.pairs, progress)
+        pair_set = match(pairs, features)
+        reused = pair_set.reused
+        counts.update(pairs=len(pairs), reused=reused, accepted=len(pair_set.accepted))
+    while True:
+        poor = poorly_connected(pair_set.pairs)
+        more = _described_in_part(features, poor, pairs)
+        if not more:
+            return features, pair_set
+        few, all_of = count(len(poor), "images"), count(len(more), "images")
+        progress.say(f"{few} with few matches: all keypoints of {all_of} are described.")
+        with record.stage("features") as counts:
+            features = describe_rest(features, more, workspace, detector, descriptor, max_size, progress)
+            counts.update(_counted(features))
+        with record.stage("matching") as counts:
+            there = set(features.names)
+            pairs = [pair for pair in pairs if there.issuperset(pair)]
+            pair_set = match(pairs, features)
+            reused = min(reused, pair_set.reused)
+            counts.update(pairs=len(pairs), reused=reused, accepted=len(pair_set.accepted))
+
+
+def _described_in_part(features: FeatureSet, poor: Collection[str], pairs: Sequence[Pair]) -> set[str]:
+    """Return which of the poorly connected images, and of those they were matched with, have more to describe."""
+    concerned = {name for pair in pairs if not set(pair).isdisjoint(poor) for name in pair}
+    return concerned & {image.photo.name for image in features.images if not image.in_full}
+
+
+def _counted(features: FeatureSet) -> dict[str, int]:
+    return {
+        "images": len(features.images),
+        "detected": sum(image.detected for image in features.images),
+        "described": sum(image.described for image in features.images),
+        "described_in_full": sum(image.in_full for image in features.images),
+    }
