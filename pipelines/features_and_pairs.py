@@ -56,20 +56,6 @@ def describe_and_match(
     """
     detector, max_size = DogDetector(options.detection), options.detection.max_size
     verifier = make_verifier(options.verification, options.mapping.seed)
-
-    def match(pairs: Sequence[Pair], features: FeatureSet) -> PairSet:
-        return match_pairs(
-            pairs,
-            features,
-            cameras.cameras,
-            cameras.camera_of,
-            workspace,
-            descriptor.name,
-            options.matching,
-            verifier,
-            progress,
-        )
-
     with record.stage("features") as counts:
         features = extract_features(
             photo_set.photos,
@@ -81,13 +67,25 @@ def describe_and_match(
             options.connection.describe_first,
         )
         counts.update(_counted(features))
-    with record.stage("matching") as counts:
+    with record.stage("matching"):
         photos = [image.photo for image in features.images]
         pairs = pairs_to_match(photos, workspace, descriptor.name, options.pairs, progress)
-        pair_set = match(pairs, features)
-        reused = pair_set.reused
-        counts.update(pairs=len(pairs), reused=reused, accepted=len(pair_set.accepted))
+    reused = len(pairs)
     while True:
+        with record.stage("matching") as counts:
+            pair_set = match_pairs(
+                pairs,
+                features,
+                cameras.cameras,
+                cameras.camera_of,
+                workspace,
+                descriptor.name,
+                options.matching,
+                verifier,
+                progress,
+            )
+            reused = min(reused, pair_set.reused)
+            counts.update(pairs=len(pairs), reused=reused, accepted=len(pair_set.accepted))
         poor = poorly_connected(pair_set.pairs)
         more = _described_in_part(features, poor, pairs)
         if not more:
@@ -97,12 +95,8 @@ def describe_and_match(
         with record.stage("features") as counts:
             features = describe_rest(features, more, workspace, detector, descriptor, max_size, progress)
             counts.update(_counted(features))
-        with record.stage("matching") as counts:
-            there = set(features.names)
-            pairs = [pair for pair in pairs if there.issuperset(pair)]
-            pair_set = match(pairs, features)
-            reused = min(reused, pair_set.reused)
-            counts.update(pairs=len(pairs), reused=reused, accepted=len(pair_set.accepted))
+        there = set(features.names)
+        pairs = [pair for pair in pairs if there.issuperset(pair)]
 
 
 def _described_in_part(features: FeatureSet, poor: Collection[str], pairs: Sequence[Pair]) -> set[str]:

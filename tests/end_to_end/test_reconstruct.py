@@ -127,7 +127,9 @@ def test_a_second_run_does_nothing_and_says_so(street, finished, tmp_path):
     assert {**record(out), "stages": 0, "started": 0} == {**record(finished), "stages": 0, "started": 0}
 
 
-def test_where_the_first_keypoints_give_few_matches_all_are_described_for_the_same_map(street, finished, tmp_path):
+def test_where_the_first_keypoints_give_few_matches_all_are_described_for_the_same_map(
+    street, finished, tmp_path
+):
     out, first = tmp_path / "out", ("--describe-first", 100)
     told = succeeds("reconstruct", street.images, "-o", out, "--seed", SEED, *first).stderr
     assert f"{VIEWS} images with few matches: all keypoints of {VIEWS} images are described." in told
