@@ -39,8 +39,6 @@ _FARTHEST = 8.0
 # Half of it takes a quarter more steps and moves cameras of castle-P19 by less than a tenth of a millimetre; twice as
 # much leaves principal points behind.
 _FUNCTION_TOLERANCE = 2e-5
-# COLMAP keeps to one thread up to ten times as many residuals; more threads pay from here on.
-_RESIDUALS_FOR_THREADS = 5_000
 
 # A principal point is looked for where one camera took as many images, distortion is doubted where it took fewer.
 # Either is taken over if it explains the errors better by so much (chi-squared; of two parameters chance gives 14 once
@@ -240,7 +238,6 @@ class _Adjustment:
         options.ceres.loss_function_scale = _CAUCHY_SCALE * self.sigma_px
         options.ceres.solver_options.num_threads = self.threads
         options.ceres.solver_options.function_tolerance = _FUNCTION_TOLERANCE
-        options.ceres.min_num_residuals_for_cpu_multi_threading = _RESIDUALS_FOR_THREADS
         config = pycolmap.BundleAdjustmentConfig()
         for image_id in model.reg_image_ids():
             config.add_image(image_id)
