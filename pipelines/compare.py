@@ -21,7 +21,7 @@ from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers,
 from sfm.pipelines.comparison_table import table_csv, table_json
 from sfm.pipelines.contenders import Contender, default_descriptors, parse_contenders
 from sfm.pipelines.evaluate import read_truth
-from sfm.pipelines.features import describe_together, detect_keypoints
+from sfm.pipelines.features import detect_keypoints
 from sfm.pipelines.finished_run import capture_times_s
 from sfm.pipelines.photographs import (
     Photographs,
@@ -32,6 +32,7 @@ from sfm.pipelines.photographs import (
 from sfm.pipelines.reconstruct import map_photographs
 from sfm.pipelines.report import option_words, title_of
 from sfm.pipelines.run_record import RunRecord
+from sfm.pipelines.shared_description import describe_together
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
 from sfm.report.comparison import ComparisonContent, Table

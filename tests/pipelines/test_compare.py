@@ -19,8 +19,8 @@ from sfm.pipelines import comparison_arms, contenders
 from sfm.pipelines.compare import compare
 from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers, run_numbers
 from sfm.pipelines.contenders import Contender, default_descriptors, parse_contenders
-from sfm.pipelines.features import SharedDescription
 from sfm.pipelines.reconstruct import Reconstruction
+from sfm.pipelines.shared_description import SharedDescription
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.workspace import Workspace
 from tests.images.files import save

@@ -1,80 +1,18 @@
 import shutil
-import threading
 
 import numpy as np
 import pytest
 
 from sfm.errors import InputError, WorkError
-from sfm.features.descriptor import Descriptor
-from sfm.features.detectors import Detector
 from sfm.features.keypoints import Keypoints
-from sfm.features.patch_window import PatchWindow
-from sfm.features.patches import extract_patches
 from sfm.files import read_tensors
 from sfm.images.photo_set import read_photo_set
-from sfm.pipelines.features import describe_rest, describe_together, detect_keypoints, extract_features
+from sfm.pipelines.features import describe_rest, extract_features
 from sfm.workspace import Workspace
 from tests.images.files import picture, save, truncated
 
+from .made_up_features import Corners, Means, Positions
 from .progress import Heard
-
-
-class Corners(Detector):
-    """Finds the corners of every image."""
-
-    name = "corners"
-
-    def __init__(self, **options):
-        self.options, self.calls, self.fails_at = options, 0, None
-        self._counting = threading.Lock()
-
-    @property
-    def identity(self):
-        return {"detector": self.name, **self.options}
-
-    def detect(self, image):
-        with self._counting:
-            self.calls += 1
-            if self.calls == self.fails_at:
-                raise WorkError("The disk is full")
-        height, width = image.pixels.shape
-        xy = np.array([[0, 0], [width - 1, 0], [0, height - 1]], np.float32)
-        ones = np.ones(3, np.float32)
-        return Keypoints(image.to_original(xy).astype(np.float32), ones, ones, ones)
-
-
-class Positions(Descriptor):
-    """Describes every keypoint by where it is, so that rows tell which keypoints they are of."""
-
-    name, dimension = "positions", 2
-
-    def __init__(self):
-        self.rows = 0
-
-    @property
-    def identity(self):
-        return {"descriptor": self.name}
-
-    def describe(self, image, keypoints):
-        self.rows += len(keypoints)
-        return keypoints.xy.copy()
-
-
-class Means(Descriptor):
-    """Describes every keypoint by the mean of the image."""
-
-    dimension = 4
-
-    def __init__(self, name="means", **options):
-        self.name, self.options, self.calls = name, options, 0
-
-    @property
-    def identity(self):
-        return {"descriptor": self.name, **self.options}
-
-    def describe(self, image, keypoints):
-        self.calls += 1
-        return np.full((len(keypoints), 4), image.pixels.mean() / 255, np.float32)
 
 
 @pytest.fixture
@@ -229,14 +167,6 @@ class TestTheFirstKeypoints:
         assert [one.name for one in after.skipped] == ["a.png"]
         assert heard.warned[0].startswith("a.png is left out")
 
-    def test_several_descriptors_at_once_describe_all(self, folder):
-        self.extract(folder, Positions(), 2)
-        photos, workspace = read_photo_set(folder).photos, Workspace(folder.parent / "out")
-        made = describe_together(photos, workspace, Corners(), [Positions(), Means()], 1600)
-        assert made.described == {"positions": 3, "means": 3}
-        rows, xy = self.rows(folder, "a.png")
-        np.testing.assert_array_equal(rows, xy)
-
 
 @pytest.mark.parametrize("kind", ["keypoints", "means"])
 def test_half_a_file_is_made_again(folder, kind):
@@ -283,86 +213,3 @@ def test_large_photographs_are_shrunk_while_they_are_read(folder):
     keypoints = Keypoints.load(folder.parent / "out" / "features" / "keypoints" / "large.png.safetensors")
     # The corner pixels of a picture of a quarter the size, in pixels of the original.
     np.testing.assert_allclose(keypoints.xy, [[1.5, 1.5], [397.5, 1.5], [1.5, 297.5]])
-
-
-class PatchMeans(Means):
-    """Describes every keypoint by the mean of its patch."""
-
-    patch_windows = (PatchWindow(24.0),)
-    patches_a_part = 2
-
-    def __init__(self, name, factor=1.0):
-        super().__init__(name, factor=factor)
-        self.seen, self.factor = [], factor
-
-    def describe(self, image, keypoints):
-        self.calls += 1
-        return self.describe_patches(self.cut_patches(image, keypoints))
-
-    def cut_patches(self, image, keypoints):
-        return extract_patches(image, keypoints, *self.patch_windows)
-
-    def describe_patches(self, patches):
-        self.seen.append(patches)
-        means = self.factor * patches.mean(axis=(1, 2, 3), dtype=np.float32) / 255
-        return np.repeat(means[:, None], 4, axis=1).astype(np.float32)
-
-
-class TestTogether:
-    def together(self, folder, *descriptors):
-        workspace, photos, detector = (
-            Workspace(folder.parent / "out"),
-            read_photo_set(folder).photos,
-            Corners(),
-        )
-        detect_keypoints(photos, workspace, detector, 1600)
-        return workspace, describe_together(photos, workspace, detector, descriptors, 1600, Heard())
-
-    def rows(self, workspace, name):
-        return read_tensors(workspace.descriptors(name, "sub/b.jpg"))[0]["descriptors"]
-
-    def test_patches_are_cut_once_for_all(self, folder):
-        plain, one, two = Means(), PatchMeans("one"), PatchMeans("two", 0.5)
-        workspace, made = self.together(folder, plain, one, two)
-        assert (made.decoded, made.patched) == (3, 3)
-        assert made.described == {"means": 3, "one": 3, "two": 3}
-        assert {id(patches) for patches in one.seen} == {id(patches) for patches in two.seen}
-        assert (plain.calls, one.calls, two.calls) == (3, 0, 0)
-        assert all(seconds > 0 for seconds in made.seconds.values())
-        np.testing.assert_allclose(self.rows(workspace, "two"), self.rows(workspace, "one") / 2, rtol=1e-6)
-
-    def test_they_are_those_of_each_alone(self, folder):
-        workspace, _ = self.together(folder, Means(), PatchMeans("one"))
-        together = {name: self.rows(workspace, name) for name in ("means", "one")}
-        again = Workspace(folder.parent / "alone")
-        photos = read_photo_set(folder).photos
-        for descriptor in (Means(), PatchMeans("one")):
-            extract_features(photos, again, Corners(), descriptor, 1600, Heard())
-            np.testing.assert_array_equal(self.rows(again, descriptor.name), together[descriptor.name])
-            # And what was made together is taken over.
-            features = extract_features(photos, workspace, Corners(), descriptor, 1600, Heard())
-            assert not any(image.detected or image.described for image in features.images)
-
-    def test_only_what_is_missing_is_made(self, folder):
-        self.together(folder, Means())
-        plain, one = Means(), PatchMeans("one")
-        _, made = self.together(folder, plain, one)
-        assert (plain.calls, made.described) == (0, {"means": 0, "one": 3})
-        assert made.seconds["means"] is None
-        assert made.seconds["one"] > 0
-        _, made = self.together(folder, plain, one)
-        assert (made.decoded, made.patched, set(made.seconds.values())) == (0, 0, {None})
-
-    def test_a_photograph_that_is_gone_does_not_stop_the_others(self, folder):
-        workspace, photos, detector = (
-            Workspace(folder.parent / "out"),
-            read_photo_set(folder).photos,
-            Corners(),
-        )
-        detect_keypoints(photos, workspace, detector, 1600)
-        for photo in photos:
-            photo.content_hash  # noqa: B018 - read while it is there
-        (folder / "a.jpg").unlink()
-        made = describe_together(photos, workspace, detector, [Means()], 1600, Heard())
-        assert made.described == {"means": 2}
-        assert made.seconds == {"means": None}
