@@ -8,31 +8,17 @@ from typing import Protocol
 
 import networkx as nx
 
+from sfm.viewgraph.connection import Matched
+
 _AHEAD = 0.707  # cosine of 45 degrees
 
 
-class Edge(Protocol):
+class Edge(Matched, Protocol):
     """What the graph needs of a verified pair."""
-
-    @property
-    def name1(self) -> str:
-        """First image."""
-
-    @property
-    def name2(self) -> str:
-        """Second image."""
-
-    @property
-    def inliers(self) -> int:
-        """Number of verified matches."""
 
     @property
     def forward(self) -> float | None:
         """Cosine between way and line of sight, None if unknown."""
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the pair takes part in mapping."""
 
 
 def build_view_graph(names: Iterable[str], pairs: Iterable[Edge]) -> nx.Graph:

@@ -15,13 +15,6 @@ from .made_up_features import Corners, Means, Positions
 from .progress import Heard
 
 
-@pytest.fixture
-def folder(tmp_path):
-    for name in ("a.jpg", "a.png", "sub/b.jpg"):
-        save(tmp_path / "photos" / name, picture(seed=len(name)))
-    return tmp_path / "photos"
-
-
 def run(folder, detector=None, descriptor=None, max_size=1600):
     detector, descriptor, heard = detector or Corners(), descriptor or Means(), Heard()
     workspace = Workspace(folder.parent / "out")

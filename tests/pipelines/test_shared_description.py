@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from sfm.features.keypoints import Keypoints
 from sfm.features.patch_window import PatchWindow
@@ -9,17 +8,9 @@ from sfm.images.photo_set import read_photo_set
 from sfm.pipelines.features import detect_keypoints, extract_features
 from sfm.pipelines.shared_description import describe_together
 from sfm.workspace import Workspace
-from tests.images.files import picture, save
 
 from .made_up_features import Corners, Means, Positions
 from .progress import Heard
-
-
-@pytest.fixture
-def folder(tmp_path):
-    for name in ("a.jpg", "a.png", "sub/b.jpg"):
-        save(tmp_path / "photos" / name, picture(seed=len(name)))
-    return tmp_path / "photos"
 
 
 class PatchMeans(Means):
