@@ -11,6 +11,7 @@ from sfm.cli.console import Console, common_options
 from sfm.cli.options import command, options_from
 from sfm.features.choice import DescriptionOptions
 from sfm.features.detectors import DetectionOptions
+from sfm.features.orientation import OrientationOptions
 from sfm.images.options import PhotoOptions
 from sfm.options import from_mapping
 from sfm.words import count
@@ -19,7 +20,7 @@ from sfm.words import count
 @command()
 @click.argument("images", type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Output folder. Default: NAME-sfm.")
-@options_from(PhotoOptions, DetectionOptions, DescriptionOptions)
+@options_from(PhotoOptions, DetectionOptions, OrientationOptions, DescriptionOptions)
 @common_options
 def describe(console: Console, images: Path, out: Path | None, **values: Any) -> None:
     """Find and describe the keypoints of photographs, and stop there.
@@ -36,6 +37,7 @@ def describe(console: Console, images: Path, out: Path | None, **values: Any) ->
         from_mapping(DescriptionOptions, values),
         console,
         from_mapping(PhotoOptions, values),
+        from_mapping(OrientationOptions, values),
     )
     made = sum(image.described for image in result.features.images)
     console.print(

@@ -12,6 +12,7 @@ from sfm.cli.options import command, given, options_from
 from sfm.errors import InputError
 from sfm.features.choice import DescriptionOptions
 from sfm.features.detectors import DetectionOptions
+from sfm.features.orientation import OrientationOptions
 from sfm.geometry.two_view import VerificationOptions
 from sfm.images.cameras import CameraOptions
 from sfm.matching.options import MatchingOptions
@@ -46,7 +47,14 @@ from sfm.options import from_mapping
     show_default=True,
     help="With --explain: how many keypoints to show.",
 )
-@options_from(CameraOptions, DetectionOptions, DescriptionOptions, MatchingOptions, VerificationOptions)
+@options_from(
+    CameraOptions,
+    DetectionOptions,
+    OrientationOptions,
+    DescriptionOptions,
+    MatchingOptions,
+    VerificationOptions,
+)
 @common_options
 def match(
     console: Console,
@@ -82,7 +90,14 @@ def match(
     descriptor = make_descriptor(description, detection.max_size)
     names = None if descriptors is None else [text for text in descriptors.split(",") if text.strip()]
     compared = make_descriptors(names, description, detection) if explain else []
-    pair = read_pair(image1, image2, detection, from_mapping(CameraOptions, values))
+    pair = read_pair(
+        image1,
+        image2,
+        detection,
+        from_mapping(CameraOptions, values),
+        from_mapping(OrientationOptions, values),
+        descriptor,
+    )
     result = match_pair(pair, out, descriptor, matching, verifier)
     page = None
     if explain:
@@ -97,6 +112,7 @@ def match(
             ("keypoints", f"{result.keypoints[0]} and {result.keypoints[1]}"),
             ("matches", str(len(result.xy1))),
             ("verified", str(len(geometry.inliers))),
+            ("orientation", f"{pair.orientations.way}, for {pair.orientations.reason}"),
             ("kind", geometry.kind),
             ("rotation (deg)", "unknown" if angle is None else f"{angle:.3f}"),
             ("direction (right, down, ahead)", told_direction or "unknown"),

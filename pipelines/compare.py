@@ -21,8 +21,9 @@ from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers,
 from sfm.pipelines.comparison_table import table_csv, table_json
 from sfm.pipelines.contenders import Contender, default_descriptors, parse_contenders
 from sfm.pipelines.evaluate import read_truth
-from sfm.pipelines.features import detect_keypoints
 from sfm.pipelines.finished_run import capture_times_s
+from sfm.pipelines.keypoints import DecodedImages, detect_keypoints
+from sfm.pipelines.orientation import find_orientations
 from sfm.pipelines.photographs import (
     Photographs,
     output_named,
@@ -132,8 +133,11 @@ def compare(
     runs: dict[str, list[ArmRun]] = {name: [] for name in choices}
     shown = {name: Shown() for name in choices}
     with workspace.lock():
-        photographs = _detect_once(photographs, workspace, options, record, progress)
-        times = _describe_once(photographs, workspace, options, list(made.values()), record, progress)
+        decoded = DecodedImages(options.detection.max_size)
+        photographs = _detect_once(photographs, workspace, options, decoded, record, progress)
+        times = _describe_once(
+            photographs, workspace, options, list(made.values()), decoded, record, progress
+        )
         for name, descriptor in made.items():
             for i in range(repeat):
                 own = _own_record(images, choices[name], i, record, times[name])
@@ -213,6 +217,7 @@ def _detect_once(
     photographs: Photographs,
     workspace: Workspace,
     options: ReconstructOptions,
+    decoded: DecodedImages,
     record: RunRecord,
     progress: Progress,
 ) -> Photographs:
@@ -220,9 +225,9 @@ def _detect_once(
     photo_set = photographs.photo_set
     with record.stage("detection") as counts:
         found = detect_keypoints(
-            photo_set.photos, workspace, DogDetector(options.detection), options.detection.max_size, progress
+            photo_set.photos, workspace, DogDetector(options.detection), decoded, progress
         )
-        counts.update(images=len(found.photos), detected=found.detected)
+        counts.update(images=len(found.photos), detected=len(found.detected))
     skipped = (*photo_set.skipped, *found.skipped)
     return replace(photographs, photo_set=replace(photo_set, photos=found.photos, skipped=skipped))
 
@@ -232,19 +237,28 @@ def _describe_once(
     workspace: Workspace,
     options: ReconstructOptions,
     descriptors: Sequence[Descriptor],
+    decoded: DecodedImages,
     record: RunRecord,
     progress: Progress,
 ) -> Mapping[str, float | None]:
-    """Describe by all descriptors image by image, each decoded once; return the time of each alone, if known."""
-    with record.stage("description") as counts:
-        made = describe_together(
-            photographs.photo_set.photos,
+    """Describe by all descriptors image by image; return the time of each alone, if known.
+
+    The first of them tells how photographs are turned, for all alike.
+    """
+    detector, photos = DogDetector(options.detection), photographs.photo_set.photos
+    with record.stage("orientation") as counts:
+        orientations = find_orientations(
+            photos,
             workspace,
-            DogDetector(options.detection),
-            descriptors,
-            options.detection.max_size,
+            detector,
+            descriptors[0],
+            options.orientation.orientation,
+            decoded,
             progress,
         )
+        counts.update(orientation=orientations.way)
+    with record.stage("description") as counts:
+        made = describe_together(photos, workspace, detector, descriptors, decoded, orientations, progress)
         counts.update(decoded=made.decoded, patched=made.patched, described=dict(made.described))
     return made.seconds
 
@@ -263,7 +277,7 @@ def _own_record(
 ) -> RunRecord:
     """Return the record of one map, which tells the work it shares with the others too."""
     record = RunRecord(images, _with_seed_of(options, repetition))
-    for stage in ("photographs", "detection", "description"):
+    for stage in ("photographs", "detection", "orientation", "description"):
         record.data["stages"][stage] = shared.data["stages"][stage]
     if repetition == 0:
         record.described_in_s = described_in_s

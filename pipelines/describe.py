@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sfm.features.choice import DescriptionOptions, make_descriptor
 from sfm.features.detectors import DetectionOptions, DogDetector
+from sfm.features.orientation import OrientationOptions
 from sfm.images.options import PhotoOptions
 from sfm.images.photo_set import read_photo_set
 from sfm.options import check
@@ -33,6 +34,7 @@ def describe(
     description: DescriptionOptions | None = None,
     progress: Progress = SILENT,
     photos: PhotoOptions | None = None,
+    orientation: OrientationOptions | None = None,
 ) -> Description:
     """Detect and describe the keypoints of photographs.
 
@@ -42,7 +44,7 @@ def describe(
         A folder of photographs, a text file that lists them, or a single one.
     out
         Output folder; `reconstruct` into the same one goes on from here. Default as there.
-    detection, description
+    detection, description, orientation
         What is chosen.
     progress
         Hears of the work.
@@ -59,8 +61,9 @@ def describe(
         If the images, an option or the output folder cannot be used.
     """
     detection, description = detection or DetectionOptions(), description or DescriptionOptions()
-    photos = photos or PhotoOptions()
+    photos, orientation = photos or PhotoOptions(), orientation or OrientationOptions()
     check(detection)
+    check(orientation)
     check(photos)
     images, out = Path(images), default_output(Path(images)) if out is None else Path(out)
     refuse_output_among_images(images, out)
@@ -70,6 +73,12 @@ def describe(
     with workspace.lock():
         warn_of_replaced_map(photo_set.photos, workspace, detector, progress, mapping=False)
         features = extract_features(
-            photo_set.photos, workspace, detector, descriptor, detection.max_size, progress
+            photo_set.photos,
+            workspace,
+            detector,
+            descriptor,
+            detection.max_size,
+            progress,
+            orientation=orientation.orientation,
         )
     return Description(out, descriptor.name, features)

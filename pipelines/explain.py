@@ -12,6 +12,7 @@ from sfm.errors import WorkError
 from sfm.features.choice import DescriptionOptions
 from sfm.features.descriptor import DescribesPatches, Descriptor
 from sfm.features.detectors import DetectionOptions
+from sfm.features.orientation import OrientationOptions
 from sfm.features.patch_window import EVEN_WINDOW, PatchWindow
 from sfm.features.patches import extract_patches
 from sfm.features.rootsift import RootSift
@@ -54,6 +55,7 @@ def explain(
     matching: MatchingOptions | None = None,
     verification: VerificationOptions | None = None,
     cameras: CameraOptions | None = None,
+    orientation: OrientationOptions | None = None,
 ) -> Path:
     """Show what descriptors see of chosen keypoints of two photographs, and what they take them for.
 
@@ -67,7 +69,7 @@ def explain(
         Names, or `NAME=FILE` for a network with weights of one's own. Default: those that `compare` takes.
     points
         Number of keypoints to show at most.
-    detection, description, matching, verification, cameras
+    detection, description, matching, verification, cameras, orientation
         What is chosen for all descriptors alike; the descriptor and weights in `description` are not looked at.
 
     Returns
@@ -83,7 +85,14 @@ def explain(
     """
     detection, description = detection or DetectionOptions(), description or DescriptionOptions()
     made = make_descriptors(descriptors, description, detection)
-    pair = read_pair(image1, image2, detection, cameras or CameraOptions())
+    pair = read_pair(
+        image1,
+        image2,
+        detection,
+        cameras or CameraOptions(),
+        orientation or OrientationOptions(),
+        made[0],
+    )
     verifier = make_verifier(verification or VerificationOptions())
     return explain_pair(pair, page, made, points, matching or MatchingOptions(), verifier)
 
@@ -111,7 +120,8 @@ def explain_pair(
     nearest: dict[str, NearestNeighbours] = {}
     for descriptor in descriptors:
         views = pair.described_by(descriptor, matching.exact)
-        found[descriptor.name] = match_views(*views, verifier, matching)
+        suited = matching.suited_to(descriptor.ratio_tests)
+        found[descriptor.name] = match_views(*views, verifier, suited)
         nearest[descriptor.name] = nearest_neighbours(*(view.cells.descriptors for view in views))
     ratios = {name: one.ratio for name, one in found.items()}
     fundamentals = {name: fundamental_of(one.geometry, *pair.cameras) for name, one in found.items()}

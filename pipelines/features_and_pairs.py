@@ -56,6 +56,7 @@ def describe_and_match(
     """
     detector, max_size = DogDetector(options.detection), options.detection.max_size
     verifier = make_verifier(options.verification, options.mapping.seed)
+    matching = options.matching.suited_to(descriptor.ratio_tests)
     with record.stage("features") as counts:
         features = extract_features(
             photo_set.photos,
@@ -65,6 +66,7 @@ def describe_and_match(
             max_size,
             progress,
             options.connection.describe_first,
+            options.orientation.orientation,
         )
         counts.update(_counted(features))
     with record.stage("matching"):
@@ -80,7 +82,7 @@ def describe_and_match(
                 cameras.camera_of,
                 workspace,
                 descriptor.name,
-                options.matching,
+                matching,
                 verifier,
                 progress,
             )
@@ -111,4 +113,5 @@ def _counted(features: FeatureSet) -> dict[str, int]:
         "detected": sum(image.detected for image in features.images),
         "described": sum(image.described for image in features.images),
         "described_in_full": sum(image.in_full for image in features.images),
+        "orientation": features.orientations.way,
     }

@@ -25,6 +25,7 @@ from sfm.mapping.sparse_map import SparseMap
 from sfm.mapping.stored_matches import StoredMatches
 from sfm.pipelines.run_record import read_record
 from sfm.progress import SILENT, Progress
+from sfm.workspace import DETECTED, KEYPOINTS
 
 V = TypeVar("V")
 
@@ -135,7 +136,7 @@ class FinishedRun:
         folder = self.root / "features" if self.root else None
         if folder is None or not folder.is_dir():
             return wanted
-        there = sorted(f.name for f in folder.iterdir() if f.is_dir() and f.name != "keypoints")
+        there = sorted(f.name for f in folder.iterdir() if f.is_dir() and f.name not in (DETECTED, KEYPOINTS))
         recorded = self.record.get("descriptor")
         chosen = wanted or (recorded if recorded in there else None)
         if chosen is None and len(there) > 1:

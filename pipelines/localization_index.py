@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from sfm.localization.index import (
     topology_digest,
 )
 from sfm.mapping.sparse_map import SparseMap
-from sfm.matching.options import MatchingOptions
+from sfm.matching.ratio_tests import RatioTests
 from sfm.options import as_recorded, from_mapping
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.pipelines.map_and_features import refuse_other_keypoints
@@ -42,11 +42,20 @@ def write_index(
     descriptor: Descriptor,
     description: DescriptionOptions,
     detection: DetectionOptions,
-    matching: MatchingOptions,
+    ratio_tests: RatioTests,
+    orientation: str,
     photos: Sequence[Photo],
 ) -> LocalizationIndex:
     """Write what localisation needs of a map; parameters are what the map was made with and of."""
-    recipe = _recipe(sparse_map, descriptor.identity, description.weights, detection, matching, photos)
+    recipe = _recipe(
+        sparse_map,
+        descriptor.identity,
+        description.weights,
+        detection,
+        ratio_tests.loosest,
+        orientation,
+        photos,
+    )
     index = build_index(sparse_map, descriptors, recipe)
     index.save(path)
     return index
@@ -93,6 +102,7 @@ def open_index(
     progress.say(f"Gathering the descriptors of the map into {path}.")
     options = run.record.get("options", {})
     weights = options.get("description", {}).get("weights")
+    detection, orientation = _detected_by(run)
     index = build_index(
         run.sparse_map,
         descriptors,
@@ -100,8 +110,9 @@ def open_index(
             run.sparse_map,
             _made_by(run, name),
             Path(weights) if weights else None,
-            from_mapping(DetectionOptions, _made_by(run, "keypoints")),
-            from_mapping(MatchingOptions, options.get("matching", {})),
+            detection,
+            options.get("matching", {}).get("weak_ratio"),
+            orientation,
             run.photo_set.photos if run.photo_set else (),
         ),
     )
@@ -179,7 +190,8 @@ def _recipe(
     identity: Mapping[str, Any],
     weights: Path | None,
     detection: DetectionOptions,
-    matching: MatchingOptions,
+    ratio: float | None,
+    orientation: str,
     photos: Sequence[Photo],
 ) -> dict[str, Any]:
     return {
@@ -190,14 +202,32 @@ def _recipe(
         },
         "detection": as_recorded(detection),
         # A photograph in another light is as a pair that hardly overlaps.
-        "ratio": matching.loosest_ratio,
+        "ratio": ratio,
+        "orientation": orientation,
         "camera_keys": _camera_keys(sparse_map, photos),
     }
 
 
-def _made_by(run: FinishedRun, kind: str) -> dict[str, Any]:
+def _detected_by(run: FinishedRun) -> tuple[DetectionOptions, str]:
+    """Return how the map's keypoints were detected, and what they were turned to: see `ImageOrientations.way`."""
+    turns = set()
+
+    def without_turn(recipe: str | None) -> str | None:
+        options = json.loads(recipe or "{}")
+        turns.add(options.pop("orientation", "gradient"))
+        return json.dumps(options, sort_keys=True) if recipe else None
+
+    detection = from_mapping(DetectionOptions, _made_by(run, "keypoints", without_turn))
+    if turns == {"gradient"}:
+        return detection, "gradient"
+    return detection, "view-graph" if any(turn % 90 for turn in turns) else "upright"
+
+
+def _made_by(
+    run: FinishedRun, kind: str, shared: Callable[[str | None], str | None] = lambda recipe: recipe
+) -> dict[str, Any]:
     """Return what the map's features say they were made by; `InputError` if they do not, or contradict each other."""
-    told = {run.recipe_of(kind, name) for name in run.sparse_map.poses}
+    told = {shared(run.recipe_of(kind, name)) for name in run.sparse_map.poses}
     if len(told) != 1 or None in told:
         raise InputError(
             f"The files in {run.root}/features/{kind} are missing, damaged or made in different ways: run "

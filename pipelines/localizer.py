@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from sfm.errors import InputError
 from sfm.features.detectors import DetectionOptions, DogDetector
+from sfm.features.keypoints import Keypoints
+from sfm.features.orientation import oriented
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
-from sfm.images.decode import load_gray
+from sfm.images.decode import exif_turn_deg, load_gray
 from sfm.images.exif import Exif
 from sfm.images.gray import GrayImage
 from sfm.images.photo_set import Photo
@@ -30,6 +32,11 @@ from sfm.progress import SILENT, Progress
 from sfm.stopwatch import Stopwatch
 
 Bytes = NDArray[np.uint8]
+
+# How a query may be turned against what its EXIF says, in the order of trying: quarter turns are commonest.
+_TURNS_DEG = (0, 90, -90, 180, 45, -45, 135, -135)
+# Keypoints by which the turns that EXIF does not expect are tried.
+_SAMPLE = 2048
 
 
 @dataclass(frozen=True)
@@ -189,25 +196,41 @@ class Localizer:
             name, exif, gray = self._read(image)
             gray = gray.resized_to(self._detection.max_size)
         guesses = self._guesses(name, exif, gray.original_size, camera)
-        found = self._search(gray, guesses, self._detection, watch)
+        expected, *others = self._turns(exif)
+        looks = [_Look(gray, guesses, self._detected(gray, self._detection, watch), watch)]
+        found = self._search(looks[0], expected)
         if self.options.equalize and not self._detection.equalize and found.inliers < FEW_INLIERS:
-            equalized = self._search(gray, guesses, replace(self._detection, equalize=True), watch)
-            found = max(found, equalized, key=lambda one: (not one.refusal, one.inliers))
+            equalized = self._detected(gray, replace(self._detection, equalize=True), watch)
+            looks.append(replace(looks[0], keypoints=equalized))
+            found = _better(found, self._search(looks[1], expected))
+        if found.refusal and others:
+            turn = max(others, key=lambda turn: self._search(looks[-1], turn, _SAMPLE).inliers)
+            found = _better(found, *(self._search(look, turn) for look in looks))
         return Localization(name, found, found.refusal, self.run.frame, watch.seconds)
 
-    def _search(
-        self,
-        gray: GrayImage,
-        guesses: Sequence[CameraGuess],
-        detection: DetectionOptions,
-        watch: Stopwatch,
-    ) -> Found:
+    def _turns(self, exif: Exif) -> list[int | None]:
+        """Return what the keypoints of a query may be turned to: that of its EXIF first, then any eighth of a turn."""
+        if self.index.recipe.get("orientation", "gradient") == "gradient":
+            return [None]
+        return [exif_turn_deg(exif.orientation) + turn for turn in _TURNS_DEG]
+
+    def _detected(self, gray: GrayImage, detection: DetectionOptions, watch: Stopwatch) -> Keypoints:
         with watch("detect"):
-            keypoints = DogDetector(detection).detect(gray)
-        with watch("describe"):
-            descriptors = self._descriptor.describe(gray, keypoints)
-        query = Query(keypoints, descriptors, guesses, float(gray.scale.mean()))
-        return search(query, self.sparse_map, self.index, self.index.recipe["ratio"], self.options, watch)
+            return DogDetector(detection).detect(gray)
+
+    def _search(self, look: _Look, turn_deg: int | None, most: int | None = None) -> Found:
+        """Search by the keypoints of a look, turned one way; by at most so many of them, the first."""
+        limit = self._detection.max_keypoints if most is None else most
+        keypoints = oriented(look.keypoints, turn_deg, limit)
+        with look.watch("describe"):
+            descriptors = self._descriptor.describe(look.gray, keypoints)
+        query = Query(keypoints, descriptors, look.guesses, float(look.gray.scale.mean()))
+        return search(query, self.sparse_map, self.index, self._ratio, self.options, look.watch)
+
+    @property
+    def _ratio(self) -> float:
+        ratio: float | None = self.index.recipe["ratio"]
+        return self._descriptor.ratio_tests.loosest if ratio is None else ratio
 
     def _guesses(
         self, name: str, exif: Exif, size: tuple[int, int], camera: Camera | None
@@ -230,6 +253,20 @@ class Localizer:
             return image.name, image.exif, load_gray(image, max_size)
         photo = read_photo(Path(image), instead)
         return photo.name, photo.exif, read_gray(photo, max_size)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A query's pixels, what its camera may be, its keypoints by one detection, and who takes the time."""
+
+    gray: GrayImage
+    guesses: Sequence[CameraGuess]
+    keypoints: Keypoints
+    watch: Stopwatch
+
+
+def _better(*found: Found) -> Found:
+    return max(found, key=lambda one: (not one.refusal, one.inliers))
 
 
 def _gray(pixels: Bytes) -> Bytes:

@@ -13,8 +13,8 @@ from sfm.errors import InputError
 from sfm.features.detectors import Detector
 from sfm.images.photo_set import Photo
 from sfm.mapping.stored_matches import stored_keypoints
-from sfm.pipelines.features import keypoints_changed
 from sfm.pipelines.finished_run import FinishedRun
+from sfm.pipelines.keypoints import keypoints_changed
 from sfm.progress import Progress
 from sfm.threads import usable_cores
 from sfm.workspace import Workspace

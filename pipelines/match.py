@@ -12,12 +12,13 @@ from sfm.features.choice import DescriptionOptions, make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.features.keypoints import Keypoints
+from sfm.features.orientation import OrientationOptions, oriented
 from sfm.files import write_image
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import rotation_angle_deg
 from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions, Verifier
 from sfm.images.cameras import CameraOptions
-from sfm.images.decode import load_rgb
+from sfm.images.decode import exif_turn_deg, load_rgb
 from sfm.images.gray import GrayImage
 from sfm.images.photo_set import Photo
 from sfm.images.single_photo import camera_of, read_gray, read_photo
@@ -27,6 +28,8 @@ from sfm.matching.cells import DescriptorCells
 from sfm.matching.options import MatchingOptions
 from sfm.matching.two_view import DescribedView, VerifiedMatches, match_views
 from sfm.report.pictures import draw_matches
+from sfm.viewgraph.orientations import ImageOrientations
+from sfm.viewgraph.roll_votes import orientations_of_few
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def match(
     matching: MatchingOptions | None = None,
     verification: VerificationOptions | None = None,
     cameras: CameraOptions | None = None,
+    orientation: OrientationOptions | None = None,
 ) -> MatchResult:
     """Match two photographs, verify the matches and draw them.
 
@@ -93,7 +97,7 @@ def match(
         The photographs.
     picture
         Where the picture of the matches is written, .jpg or .png.
-    detection, description, matching, verification, cameras
+    detection, description, matching, verification, cameras, orientation
         What is chosen.
 
     Raises
@@ -102,8 +106,15 @@ def match(
         If a photograph or an option cannot be used.
     """
     detection, description = detection or DetectionOptions(), description or DescriptionOptions()
-    pair = read_pair(image1, image2, detection, cameras or CameraOptions())
     descriptor = make_descriptor(description, detection.max_size)
+    pair = read_pair(
+        image1,
+        image2,
+        detection,
+        cameras or CameraOptions(),
+        orientation or OrientationOptions(),
+        descriptor,
+    )
     return match_pair(
         pair,
         picture,
@@ -127,12 +138,15 @@ class PhotoPair:
         Their pixels, as looked at.
     keypoints
         Their keypoints.
+    orientations
+        What these are turned to.
     """
 
     photos: tuple[Photo, Photo]
     cameras: tuple[Camera, Camera]
     images: tuple[GrayImage, GrayImage]
     keypoints: tuple[Keypoints, Keypoints]
+    orientations: ImageOrientations
 
     def described_by(self, descriptor: Descriptor, exact: bool) -> tuple[DescribedView, DescribedView]:
         """Describe the keypoints of both; with `exact`, to be compared with no regard to cells."""
@@ -144,19 +158,42 @@ class PhotoPair:
 
 
 def read_pair(
-    image1: Path | str, image2: Path | str, detection: DetectionOptions, cameras: CameraOptions
+    image1: Path | str,
+    image2: Path | str,
+    detection: DetectionOptions,
+    cameras: CameraOptions,
+    orientation: OrientationOptions,
+    descriptor: Descriptor,
 ) -> PhotoPair:
-    """Read two photographs and detect their keypoints; parameters and errors are those of `match`."""
+    """Read two photographs, detect their keypoints and turn them, as the matches of `descriptor` tell.
+
+    Parameters and errors are those of `match`.
+    """
     instead = "give two images, or use `sfm reconstruct` on the folder"
     first, second = (read_photo(Path(path), instead) for path in (image1, image2))
     intrinsics = None if cameras.intrinsics is None else read_cameras_txt(cameras.intrinsics)
     images = read_gray(first, detection.max_size), read_gray(second, detection.max_size)
     detector = DogDetector(detection)
+    detected = {side: detector.detect(image) for side, image in zip("AB", images, strict=True)}
+    orientations = orientations_of_few(
+        detected,
+        ["AB"],
+        lambda side, keypoints: descriptor.describe(images["AB".index(side)], keypoints),
+        {
+            side: exif_turn_deg(photo.exif.orientation)
+            for side, photo in zip("AB", (first, second), strict=True)
+        },
+        orientation.orientation,
+    )
     return PhotoPair(
         (first, second),
         (camera_of(first, cameras, intrinsics), camera_of(second, cameras, intrinsics)),
         images,
-        (detector.detect(images[0]), detector.detect(images[1])),
+        (
+            oriented(detected["A"], orientations.of("A"), detection.max_keypoints),
+            oriented(detected["B"], orientations.of("B"), detection.max_keypoints),
+        ),
+        orientations,
     )
 
 
@@ -168,6 +205,7 @@ def match_pair(
     verifier: Verifier,
 ) -> MatchResult:
     """Match a pair by one descriptor, verify the matches and draw them; see `match`."""
+    matching = matching.suited_to(descriptor.ratio_tests)
     views = pair.described_by(descriptor, matching.exact)
     found = match_views(*views, verifier, matching)
     xy1, xy2 = (view.keypoints.xy[found.index[:, i]] for i, view in enumerate(views))

@@ -230,7 +230,8 @@ def _write_index(
         descriptor,
         options.description,
         options.detection,
-        options.matching,
+        options.matching.ratio_tests(descriptor.ratio_tests),
+        features.orientations.way,
         photos,
     )
 

@@ -13,12 +13,13 @@ from sfm.features.detectors import Detector
 from sfm.features.keypoints import Keypoints
 from sfm.features.patch_window import PatchWindow
 from sfm.files import number_of_rows, write_tensors
-from sfm.images.decode import load_gray
 from sfm.images.photo_set import Photo
 from sfm.pipelines.features import recipes_of, rows_there
+from sfm.pipelines.keypoints import DecodedImages, turn_keypoints
 from sfm.progress import SILENT, Progress
 from sfm.stopwatch import Stopwatch
 from sfm.threads import pool_of_cores
+from sfm.viewgraph.orientations import BY_GRADIENT, ImageOrientations
 from sfm.workspace import Workspace
 
 
@@ -49,17 +50,19 @@ def describe_together(
     workspace: Workspace,
     detector: Detector,
     descriptors: Sequence[Descriptor],
-    max_size: int,
+    images: DecodedImages,
+    orientations: ImageOrientations = BY_GRADIENT,
     progress: Progress = SILENT,
 ) -> SharedDescription:
     """Describe the keypoints of every photograph by several descriptors; see `sfm.pipelines.features`.
 
-    The keypoints must be there (`detect_keypoints`). What cannot be decoded any more is left to
+    The keypoints must have been detected (`detect_keypoints`). What cannot be decoded any more is left to
     `sfm.pipelines.features.extract_features` to tell.
     """
 
     def work(photo: Photo) -> _TimesOfImage:
-        return _describe_by_all(photo, workspace, detector, descriptors, max_size)
+        turn_keypoints(photo, workspace, detector, orientations)
+        return _describe_by_all(photo, workspace, detector, descriptors, images, orientations)
 
     start = time.monotonic()
     with (
@@ -96,12 +99,17 @@ class _TimesOfImage:
 
 
 def _describe_by_all(
-    photo: Photo, workspace: Workspace, detector: Detector, descriptors: Sequence[Descriptor], max_size: int
+    photo: Photo,
+    workspace: Workspace,
+    detector: Detector,
+    descriptors: Sequence[Descriptor],
+    images: DecodedImages,
+    orientations: ImageOrientations,
 ) -> _TimesOfImage:
     missing = []
     every = number_of_rows(workspace.keypoints(photo.name), "xy")
     for descriptor in descriptors:
-        _, recipe = recipes_of(photo, detector, descriptor)
+        _, recipe = recipes_of(photo, detector, descriptor, orientations)
         path = workspace.descriptors(descriptor.name, photo.name)
         if rows_there(recipe, path) != every:
             missing.append((descriptor, recipe, path))
@@ -109,7 +117,7 @@ def _describe_by_all(
         return _TimesOfImage()
     watch = Stopwatch()
     try:
-        image = load_gray(photo, max_size)
+        image = images.of(photo)
     except InputError:
         return _TimesOfImage()
     keypoints = Keypoints.load(workspace.keypoints(photo.name))

@@ -8,6 +8,7 @@ from typing import Any
 
 from sfm.features.choice import DescriptionOptions
 from sfm.features.detectors import DetectionOptions
+from sfm.features.orientation import OrientationOptions
 from sfm.geometry.two_view import VerificationOptions
 from sfm.images.cameras import CameraOptions
 from sfm.images.options import PhotoOptions
@@ -26,6 +27,7 @@ class ReconstructOptions:
     photos: PhotoOptions = field(default_factory=PhotoOptions)
     cameras: CameraOptions = field(default_factory=CameraOptions)
     detection: DetectionOptions = field(default_factory=DetectionOptions)
+    orientation: OrientationOptions = field(default_factory=OrientationOptions)
     description: DescriptionOptions = field(default_factory=DescriptionOptions)
     pairs: PairOptions = field(default_factory=PairOptions)
     matching: MatchingOptions = field(default_factory=MatchingOptions)

@@ -21,6 +21,7 @@ from sfm.errors import InputError
 from sfm.files import read_metadata, restore_folders, writing
 
 _LOCK = ".sfm.lock"
+DETECTED, KEYPOINTS = "detected", "keypoints"
 
 
 @dataclass(frozen=True)
@@ -161,9 +162,18 @@ class Workspace:
     def _lock_file(self) -> Path:
         return self.root / _LOCK
 
+    def detected(self, image: str) -> Path:
+        """Path of what the detector found in an image: keypoints for every strong gradient of a place."""
+        return self.root / "features" / DETECTED / f"{image}.safetensors"
+
+    @property
+    def orientations(self) -> Path:
+        """What the keypoints of each image are turned to, and why."""
+        return self.root / "features" / "orientations.json"
+
     def keypoints(self, image: str) -> Path:
-        """Path of an image's keypoints."""
-        return self.root / "features" / "keypoints" / f"{image}.safetensors"
+        """Path of an image's keypoints as they are described and matched: the rows of descriptors are theirs."""
+        return self.root / "features" / KEYPOINTS / f"{image}.safetensors"
 
     def descriptors(self, descriptor: str, image: str) -> Path:
         """Path of an image's descriptors."""

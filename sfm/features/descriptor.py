@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sfm.features.keypoints import Keypoints
 from sfm.features.patch_window import PatchWindow
 from sfm.images.gray import GrayImage
+from sfm.matching.ratio_tests import LOWES, RatioTests
 
 
 class Descriptor(ABC):
@@ -22,10 +23,13 @@ class Descriptor(ABC):
         What the command line and the workspace's folders call it.
     dimension
         Length of a row.
+    ratio_tests
+        How distinct matches of its rows have to be.
     """
 
     name: str
     dimension: int
+    ratio_tests: RatioTests = LOWES
 
     @abstractmethod
     def describe(self, image: GrayImage, keypoints: Keypoints) -> NDArray[np.float32]:

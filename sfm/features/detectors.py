@@ -56,12 +56,16 @@ class Detector(ABC):
     """The contract of every keypoint detector."""
 
     name: str
+    limit: int | None = None
+    """Most keypoints of an image that are described; None for all that are found."""
 
     @abstractmethod
     def detect(self, image: GrayImage) -> Keypoints:
         """Find keypoints in `image`; coordinates of the original, none of them NaN.
 
-        They come in the order in which they would be kept if there had to be fewer.
+        They come in the order in which they would be kept if there had to be fewer. A place with several strong
+        gradients has a keypoint for each, one after the other, and counts as one where their number is limited: which
+        of them are described is decided later (`sfm.features.orientation`).
         """
 
     @property
@@ -77,6 +81,7 @@ class DogDetector(Detector):
 
     def __init__(self, options: DetectionOptions | None = None) -> None:
         self.options = options or DetectionOptions()
+        self.limit = self.options.max_keypoints
         self._sift = cv2.SIFT.create(
             nfeatures=0,
             nOctaveLayers=LAYERS_PER_OCTAVE,
@@ -96,7 +101,7 @@ class DogDetector(Detector):
         return {"detector": self.name, **recorded}
 
     def detect(self, image: GrayImage) -> Keypoints:
-        """Find keypoints in `image`, shrunk to `max_size`; at most `max_keypoints`, those first that `keep` names."""
+        """Find keypoints in `image`, shrunk to `max_size`; at most `max_keypoints` places, those that `keep` names."""
         image = image.resized_to(self.options.max_size)
         found = self._sift.detect(_equalized(image.pixels) if self.options.equalize else image.pixels, None)
         if not found:
@@ -107,7 +112,7 @@ class DogDetector(Detector):
         rows = rows[np.lexsort((rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0], -rows[:, 4]))]
         if self.options.keep == "largest":
             rows = rows[np.argsort(-rows[:, 2], kind="stable")]
-        rows = rows[: self.options.max_keypoints]
+        rows = _first_places(rows, self.options.max_keypoints)
         # One sigma for both axes: the two differ by less than a pixel's rounding of the resize.
         sigma = rows[:, 2] / 2 * image.scale.mean()
         return Keypoints(
@@ -116,6 +121,12 @@ class DogDetector(Detector):
             angle=np.radians(rows[:, 3]).astype(np.float32),
             response=rows[:, 4].astype(np.float32),
         )
+
+
+def _first_places(rows: NDArray[np.float64], limit: int) -> NDArray[np.float64]:
+    """Return the rows (x, y, size, ...) of the first `limit` places and sizes; equal ones follow each other."""
+    begins = np.r_[True, (rows[1:, :3] != rows[:-1, :3]).any(axis=1)]
+    return rows[np.cumsum(begins) <= limit]
 
 
 def _equalized(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

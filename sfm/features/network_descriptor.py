@@ -23,6 +23,7 @@ from sfm.features.patch_window import EVEN_WINDOW, PatchWindow
 from sfm.features.patches import extract_patches
 from sfm.features.precision import precision_of
 from sfm.images.gray import GrayImage
+from sfm.matching.ratio_tests import LOWES, RatioTests
 
 POOLED_SIZE = 2.0
 """How much wider the second patch is that pooling looks at."""
@@ -56,6 +57,8 @@ class NetworkDescriptor(Descriptor):
         Patches at once; None to learn what suits the device.
     precision
         "float32", "bfloat16", "float16", "int8" (on a CPU), or "auto": the one the hardware is fastest in.
+    ratio_tests
+        How distinct matches of its rows have to be.
     """
 
     dimension = DIMENSION
@@ -70,8 +73,9 @@ class NetworkDescriptor(Descriptor):
         patch_windows: tuple[PatchWindow, ...] = (EVEN_WINDOW,),
         batch_size: int | None = None,
         precision: str = "auto",
+        ratio_tests: RatioTests = LOWES,
     ) -> None:
-        self.name = name
+        self.name, self.ratio_tests = name, ratio_tests
         self.patch_windows = patch_windows
         self._sha256 = weights_sha256
         self._device = choose_device(device)
@@ -182,6 +186,7 @@ def make_network_descriptor(
         device=device,
         patch_windows=(window, wider) if pooling else (window,),
         batch_size=batch_size,
+        ratio_tests=loaded.ratio_tests,
     )
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from sfm.features.keypoints import Keypoints
 from sfm.options import option
 
-# Patches of keypoints that differ by more than about this are not matched any more.
+# Patches of one point that are turned against each other by more than about this are not matched any more.
 TURN_TOLERANCE_DEG = 25.0
+ORIENTATIONS = ("auto", "gradient", "upright", "view-graph")
 
 
 @dataclass(frozen=True)
@@ -19,22 +20,37 @@ class OrientationOptions:
 
     orientation: str = option(
         "auto",
-        "Which way is up in a patch. gradient: the strongest gradient in it, as SIFT has it, found again in any turned "
-        "picture but seldom by night. upright: up in the photograph (by its EXIF orientation). view-graph: as the "
-        "photographs are turned against each other, read from their matches. auto: upright where the photographs "
-        "share their up, else by the view graph; it says what it found.",
-        choices=("auto", "gradient", "upright", "view-graph"),
+        "Which way is up in the patch of a keypoint. upright: up in the photograph, by its EXIF orientation. "
+        "view-graph: one way for all keypoints of a photograph, as the photographs are turned against each other, which "
+        "is read from matches. gradient: the strongest gradient of each patch, found again however a picture is turned, "
+        "but seldom by night. auto: upright where the photographs share their up, else view-graph; it says what it found.",
+        choices=ORIENTATIONS,
     )
 
 
-def by_gradient(keypoints: Keypoints, limit: int) -> Keypoints:
-    """Return the first `limit` keypoints as they were detected: a place has one for each strong gradient."""
-    return keypoints.take(slice(limit))
+def oriented(keypoints: Keypoints, turn_deg: float | None, limit: int | None = None) -> Keypoints:
+    """Return at most `limit` of the detected keypoints as they are described.
+
+    Parameters
+    ----------
+    keypoints
+        What a detector found: for every strong gradient of a place a keypoint.
+    turn_deg
+        What all are turned to, in degrees clockwise: one keypoint is left of each place. None for their gradients.
+    limit
+        Most keypoints, the first of them; None for all.
+    """
+    if turn_deg is None:
+        return keypoints.take(slice(limit))
+    single = keypoints.take(_first_of_places(keypoints)[:limit])
+    return replace(single, angle=np.full(len(single), np.radians(turn_deg), np.float32))
 
 
 def turned_to(keypoints: Keypoints, angle_rad: float) -> Keypoints:
     """Return one keypoint a place and scale, in their order, all turned to one angle (radians, clockwise)."""
-    places = np.column_stack([keypoints.xy, keypoints.scale])
-    _, first = np.unique(places, axis=0, return_index=True)
-    single = keypoints.take(np.sort(first))
-    return replace(single, angle=np.full(len(single), angle_rad, np.float32))
+    return oriented(keypoints, float(np.degrees(angle_rad)))
+
+
+def _first_of_places(keypoints: Keypoints) -> np.ndarray:
+    _, first = np.unique(np.column_stack([keypoints.xy, keypoints.scale]), axis=0, return_index=True)
+    return np.sort(first)

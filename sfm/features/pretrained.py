@@ -6,7 +6,7 @@ import hashlib
 import json
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from sfm.errors import InputError
 from sfm.features.networks import NETWORKS, PatchNetwork
 from sfm.features.patch_window import PatchWindow
 from sfm.files import read_tensors, write_json, write_tensors
+from sfm.matching.ratio_tests import LOWES, RatioTests
 
 FOLDER = Path(__file__).with_name("weights")
 MANIFEST = "manifest.json"
@@ -26,6 +27,8 @@ MANIFEST = "manifest.json"
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 # Entry of a weights file whose network sees local contrast.
 _EVENED, _YES = "local_contrast", "yes"
+# Entry that says how distinct matches of its descriptors have to be.
+_RATIOS = "ratio_tests"
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,15 @@ class Pretrained:
         Checksum of the file that the weights come from.
     window
         What the patches it was trained on show; None where the file does not say.
+    ratio_tests
+        How distinct matches of its descriptors have to be; Lowe's where the file does not say.
     """
 
     name: str
     network: PatchNetwork
     sha256: str
     window: PatchWindow | None
+    ratio_tests: RatioTests = LOWES
 
 
 def available() -> tuple[str, ...]:
@@ -86,10 +92,17 @@ def load(name: str, path: Path | None = None) -> Pretrained:
         raise InputError(f"{path} holds weights of {trained_as}, not of {name}.")
     network = NETWORKS[name](evens_light=metadata.get(_EVENED) == _YES)
     _fill(network, state, name, path)
-    return Pretrained(name, network.eval(), sha256(path), _window(metadata))
+    return Pretrained(name, network.eval(), sha256(path), _window(metadata), _ratio_tests(metadata))
 
 
-def save(network: PatchNetwork, name: str, path: Path, *, window: PatchWindow | None) -> None:
+def save(
+    network: PatchNetwork,
+    name: str,
+    path: Path,
+    *,
+    window: PatchWindow | None,
+    ratio_tests: RatioTests = LOWES,
+) -> None:
     """Write the weights of `network` as fp16 safetensors that `load` reads back as descriptor `name`."""
     tensors = {
         key: value.detach().cpu().numpy().astype(np.float16)
@@ -100,14 +113,16 @@ def save(network: PatchNetwork, name: str, path: Path, *, window: PatchWindow | 
         raise ValueError(f"the weights of {name} do not fit into half precision")
     seen = {} if window is None else {"patch_scale": str(window.scale), "foveation": str(window.foveation)}
     evened = {_EVENED: _YES} if network.evens_light else {}
-    write_tensors(path, tensors, {"descriptor": name, **seen, **evened})
+    write_tensors(
+        path, tensors, {"descriptor": name, **seen, **evened, _RATIOS: json.dumps(asdict(ratio_tests))}
+    )
 
 
 def publish(name: str, path: Path, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:
     """Copy a file that `save` wrote into the package and enter it, with `facts`, into the manifest."""
     pretrained = load(name, path)
     target = folder / f"{name}.safetensors"
-    save(pretrained.network, name, target, window=pretrained.window)
+    save(pretrained.network, name, target, window=pretrained.window, ratio_tests=pretrained.ratio_tests)
     target.chmod(0o644)  # safetensors writes for the owner alone; an installed package is read by everyone
     entry = {"file": target.name, "sha256": sha256(target), **facts}
     manifest = _read_manifest(folder) | {name: entry}
@@ -124,6 +139,13 @@ def _window(metadata: Mapping[str, str]) -> PatchWindow | None:
     # Files of before this was None where it was not known have a width of 0.
     scale = float(metadata.get("patch_scale", 0))
     return PatchWindow(scale, float(metadata.get("foveation", 0))) if scale > 0 else None
+
+
+def _ratio_tests(metadata: Mapping[str, str]) -> RatioTests:
+    try:
+        return RatioTests(**json.loads(metadata[_RATIOS]))
+    except (KeyError, ValueError, TypeError):
+        return LOWES
 
 
 @cache

@@ -85,6 +85,12 @@ def upright_axes(orientation: int) -> NDArray[np.int64]:
     return np.array([[1, 0], [0, -1]]) @ back * ([-1, 1] if orientation in _MIRRORED else 1)
 
 
+def exif_turn_deg(orientation: int) -> int:
+    """Return where the x axis of the upright picture points in the stored one, degrees clockwise, by its EXIF."""
+    x, y = upright_axes(orientation)[0]
+    return round(float(np.degrees(np.arctan2(y, x))))
+
+
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
     """Open an image file and read its header only.

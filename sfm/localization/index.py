@@ -50,8 +50,10 @@ class LocalizationIndex:
     view_descriptors : (V, W * D) float16
         Global descriptor of each view.
     recipe
-        JSON-ready: `descriptor` and `detection` (how a query has to be described), `camera_keys` (what EXIF
-        says of the camera of each camera id, None where it says nothing), `topology` (digest of the map).
+        JSON-ready: `descriptor`, `detection` and `orientation` (how a query has to be described: "gradient" where
+        keypoints are turned to their gradients, else one way an image), `ratio` (test of a match, None for the
+        descriptor's own), `camera_keys` (what EXIF says of the camera of each camera id, None where it says nothing),
+        `topology` (digest of the map).
     """
 
     view_names: tuple[str, ...]

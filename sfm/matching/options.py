@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from sfm.matching.ratio_tests import RatioTests
 from sfm.options import option
 
 WEAK_INLIERS = 100
@@ -16,20 +17,22 @@ class MatchingOptions:
 
     A strict ratio test keeps out what looks alike elsewhere, the other windows of a facade, and makes maps accurate. A
     looser one relates photographs that hardly overlap, and keeps maps whole. So every pair gets the strict test, and
-    those that turn out weak get the looser one as well.
+    those that turn out weak get the looser one as well. How loose each may be is the descriptor's to say.
     """
 
-    ratio: float = option(
-        0.8,
+    ratio: float | None = option(
+        None,
         "Keep a match only if its distance is below this share of the distance to the second-nearest neighbour, "
-        "in both directions (Lowe's ratio test); 1 switches the test off.",
+        "in both directions (Lowe's ratio test); 1 switches the test off. Default: what suits the descriptor, 0.8 "
+        "for sift.",
         minimum=0.01,
         maximum=1.0,
     )
-    weak_ratio: float = option(
-        0.85,
+    weak_ratio: float | None = option(
+        None,
         f"The ratio test for pairs that have fewer than {WEAK_INLIERS} verified matches by --ratio: looser, it relates "
-        "photographs that hardly overlap. At or below --ratio it is not tried.",
+        "photographs that hardly overlap. At or below --ratio it is not tried. Default: what suits the descriptor, "
+        "0.85 for sift.",
         minimum=0.0,
         maximum=1.0,
     )
@@ -44,7 +47,14 @@ class MatchingOptions:
         "accurate where the focal length is unknown or structure repeats.",
     )
 
-    @property
-    def loosest_ratio(self) -> float:
-        """The looser one of both ratios."""
-        return max(self.ratio, self.weak_ratio)
+    def ratio_tests(self, own: RatioTests) -> RatioTests:
+        """Return the ratio tests to take: those given, else a descriptor's `own`."""
+        return RatioTests(
+            own.strict if self.ratio is None else self.ratio,
+            own.weak if self.weak_ratio is None else self.weak_ratio,
+        )
+
+    def suited_to(self, own: RatioTests) -> MatchingOptions:
+        """Return these options with a descriptor's `own` ratio tests where none are given."""
+        tests = self.ratio_tests(own)
+        return replace(self, ratio=tests.strict, weak_ratio=tests.weak)

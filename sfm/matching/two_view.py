@@ -17,6 +17,7 @@ from sfm.matching.cells import DescriptorCells, compared_with_all, match_in_cell
 from sfm.matching.guided import settle_by_geometry
 from sfm.matching.mutual import Matches
 from sfm.matching.options import WEAK_INLIERS, MatchingOptions
+from sfm.matching.ratio_tests import LOWES
 
 # Pairs whose log10 number of false alarms is above this are left to chance: see `sfm.geometry.chance`.
 MAX_LOG10_NFA = -1.0
@@ -80,15 +81,16 @@ def match_views(
     verifier
         Who estimates the geometry.
     options
-        The ratio tests, and whether to look again along the lines.
+        The ratio tests (Lowe's where none are given), and whether to look again along the lines.
     """
+    ratios = options.ratio_tests(LOWES)
     mutual = match_in_cells(view1.cells, view2.cells)
-    hopeful = mutual.below(options.loosest_ratio)
+    hopeful = mutual.below(ratios.loosest)
     if len(hopeful) <= _FEW_MATCHES:
         hopeful = compared_with_all(hopeful, view1.cells, view2.cells)
-    found = _verified(hopeful, options.ratio, view1, view2, verifier)
-    if len(found.geometry.inliers) < WEAK_INLIERS and options.weak_ratio > options.ratio:
-        second_try = _verified(hopeful, options.weak_ratio, view1, view2, verifier)
+    found = _verified(hopeful, ratios.strict, view1, view2, verifier)
+    if len(found.geometry.inliers) < WEAK_INLIERS and ratios.weak > ratios.strict:
+        second_try = _verified(hopeful, ratios.weak, view1, view2, verifier)
         if second_try.log10_nfa < found.log10_nfa:
             found = second_try
     if options.guided and found.beyond_chance:

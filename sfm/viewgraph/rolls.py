@@ -70,9 +70,7 @@ class TurnedTogether:
     against: float
 
 
-def relative_roll(
-    angles1: Floats, angles2: Floats, all1: Floats, all2: Floats
-) -> tuple[float, float] | None:
+def relative_roll(angles1: Floats, angles2: Floats, all1: Floats, all2: Floats) -> tuple[float, float] | None:
     """Return the roll (radians) that the angles of matches agree on, and its votes; None if chance explains them.
 
     Parameters
@@ -87,7 +85,9 @@ def relative_roll(
     turned = (angles2.astype(np.float64) - angles1) % (2 * math.pi)
     counts = _windowed(_histogram(turned))
     chance = _windowed(_chance_of_differences(all1, all2))
-    log10_nfa = (math.log(_BINS) + binom.logsf(counts - 1, len(turned), np.clip(chance, 1e-6, 1))) / math.log(10)
+    log10_nfa = (math.log(_BINS) + binom.logsf(counts - 1, len(turned), np.clip(chance, 1e-6, 1))) / math.log(
+        10
+    )
     best = int(np.argmin(log10_nfa))
     if log10_nfa[best] > MAX_LOG10_NFA:
         return None
