@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -203,25 +204,28 @@ def _runs_of(path: Path, options: BenchmarkOptions) -> list[_Test]:
     if not path.is_dir():
         raise InputError(f"There is no folder {path}.")
     name = path.resolve().name
-    images = DescribedImages(options.keypoints)
     if (path / "manifest.json").is_file():
         return [_Test(name, "patches", lambda descriptors: _on_patches(path, descriptors, options))]
     if (path / "ground_truth").is_dir():
-        pairs = posed_pairs(path)
-        return [_Test(name, "poses", lambda descriptors: _on_poses(images, pairs, descriptors))]
+        posed = posed_pairs(path)
+        return [_Test(name, "poses", partial(_on_poses, _described(posed, options), posed))]
     if any(path.glob("H_1_*")):
-        return [_plane_test(name, "homographies", images, homography_pairs(path))]
+        return [_plane_test(name, "homographies", homography_pairs(path), options)]
     sequences = sorted(folder for folder in path.iterdir() if folder.is_dir() and any(folder.glob("H_1_*")))
     if sequences:
         return [test for sequence in sequences for test in _runs_of(sequence, options)]
     if any(path.rglob("corrs.txt")):
-        pairs = hand_made_pairs(path)
-        return [_Test(name, "hand-made", lambda descriptors: _on_hand_made(images, pairs, descriptors))]
-    return [_plane_test(name, "webcam", images, webcam_pairs(path))]
+        marked = hand_made_pairs(path)
+        return [_Test(name, "hand-made", partial(_on_hand_made, _described(marked, options), marked))]
+    return [_plane_test(name, "webcam", webcam_pairs(path), options)]
 
 
-def _plane_test(name: str, kind: str, images: DescribedImages, pairs: list[Pair]) -> _Test:
-    return _Test(name, kind, lambda descriptors: _on_planes(images, pairs, descriptors))
+def _plane_test(name: str, kind: str, pairs: list[Pair], options: BenchmarkOptions) -> _Test:
+    return _Test(name, kind, partial(_on_planes, _described(pairs, options), pairs))
+
+
+def _described(pairs: Sequence[Pair], options: BenchmarkOptions) -> DescribedImages:
+    return DescribedImages(pairs, options.keypoints, options.orientation)
 
 
 def _on_patches(

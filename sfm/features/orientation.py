@@ -21,9 +21,10 @@ class OrientationOptions:
     orientation: str = option(
         "auto",
         "Which way is up in the patch of a keypoint. upright: up in the photograph, by its EXIF orientation. "
-        "view-graph: one way for all keypoints of a photograph, as the photographs are turned against each other, which "
-        "is read from matches. gradient: the strongest gradient of each patch, found again however a picture is turned, "
-        "but seldom by night. auto: upright where the photographs share their up, else view-graph; it says what it found.",
+        "view-graph: one way for all keypoints of a photograph, as photographs are turned against each other, which "
+        "is read from matches. gradient: the strongest gradient of each patch, found again however a picture is "
+        "turned, but seldom by night. auto: upright where photographs share their up, else view-graph; it says what "
+        "it found.",
         choices=ORIENTATIONS,
     )
 

@@ -18,10 +18,14 @@ from sfm.evaluation.poses import pose_auc
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.features.keypoints import Keypoints
+from sfm.features.orientation import oriented
 from sfm.features.patches import extract_patches, is_flat
+from sfm.features.rootsift import RootSift
 from sfm.images.gray import GrayImage
 from sfm.learning.image_pairs import CORRECT_PX, Pair, PlaneTruth, PoseTruth, gray_pixels
 from sfm.matching.mutual import Matches, match_mutual, passes_ratio_test
+from sfm.viewgraph.orientations import ImageOrientations
+from sfm.viewgraph.roll_votes import orientations_of_few
 
 Floats = NDArray[np.float64]
 
@@ -68,13 +72,25 @@ class Matched:
 
 
 class DescribedImages:
-    """Keypoints of images, the same for all descriptors, and their descriptors, each computed once.
+    """Keypoints of the images of a test, the same for all descriptors, and their descriptors, each computed once.
 
-    Keypoints on flat patches are dropped: no descriptor can tell them apart.
+    Keypoints on flat patches are dropped: no descriptor can tell them apart. How images are turned is read from their
+    matches by RootSIFT, whichever descriptors are measured.
+
+    Parameters
+    ----------
+    pairs
+        All pairs of the test.
+    max_keypoints
+        The strongest keypoints of an image that are taken.
+    orientation
+        What they are turned to, see `OrientationOptions`.
     """
 
-    def __init__(self, max_keypoints: int) -> None:
+    def __init__(self, pairs: Sequence[Pair], max_keypoints: int, orientation: str = "auto") -> None:
+        self._pairs, self._orientation = pairs, orientation
         self._detector = DogDetector(DetectionOptions(max_keypoints=max_keypoints, keep="strongest"))
+        self._grays: dict[Path, GrayImage] = {}
         self._images: dict[Path, tuple[GrayImage, Keypoints]] = {}
         self._rows: dict[tuple[int, Path], NDArray[np.float32]] = {}
 
@@ -95,11 +111,30 @@ class DescribedImages:
 
     def _image(self, path: Path) -> tuple[GrayImage, Keypoints]:
         if path not in self._images:
-            image = GrayImage.of(gray_pixels(path))
-            keypoints = self._detector.detect(image)
+            image = self._gray(path)
+            keypoints = oriented(
+                self._detector.detect(image), self._orientations.of(str(path)), self._detector.limit
+            )
             flat = is_flat(extract_patches(image, keypoints))
             self._images[path] = image, keypoints.take(~flat)
         return self._images[path]
+
+    def _gray(self, path: Path) -> GrayImage:
+        if path not in self._grays:
+            self._grays[path] = GrayImage.of(gray_pixels(path))
+        return self._grays[path]
+
+    @cached_property
+    def _orientations(self) -> ImageOrientations:
+        names = sorted({path for pair in self._pairs for path in (pair.first, pair.second)})
+        told_by = RootSift()
+        return orientations_of_few(
+            {str(path): self._detector.detect(self._gray(path)) for path in names},
+            [(str(pair.first), str(pair.second)) for pair in self._pairs],
+            lambda name, keypoints: told_by.describe(self._gray(Path(name)), keypoints),
+            {str(path): 0 for path in names},
+            self._orientation,
+        )
 
     def _described(self, path: Path, descriptor: Descriptor) -> NDArray[np.float32]:
         key = id(descriptor), path
