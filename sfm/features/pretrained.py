@@ -19,7 +19,7 @@ from sfm.errors import InputError
 from sfm.features.networks import NETWORKS, PatchNetwork
 from sfm.features.patch_window import PatchWindow
 from sfm.files import read_tensors, write_json, write_tensors
-from sfm.matching.ratio_tests import LOWES, RatioTests
+from sfm.matching.ratio_tests import OF_NETWORKS, RatioTests
 
 FOLDER = Path(__file__).with_name("weights")
 MANIFEST = "manifest.json"
@@ -46,14 +46,14 @@ class Pretrained:
     window
         What the patches it was trained on show; None where the file does not say.
     ratio_tests
-        How distinct matches of its descriptors have to be; Lowe's where the file does not say.
+        How distinct matches of its descriptors have to be; a network's usual ones where the file does not say.
     """
 
     name: str
     network: PatchNetwork
     sha256: str
     window: PatchWindow | None
-    ratio_tests: RatioTests = LOWES
+    ratio_tests: RatioTests = OF_NETWORKS
 
 
 def available() -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def save(
     path: Path,
     *,
     window: PatchWindow | None,
-    ratio_tests: RatioTests = LOWES,
+    ratio_tests: RatioTests = OF_NETWORKS,
 ) -> None:
     """Write the weights of `network` as fp16 safetensors that `load` reads back as descriptor `name`."""
     tensors = {
@@ -145,7 +145,7 @@ def _ratio_tests(metadata: Mapping[str, str]) -> RatioTests:
     try:
         return RatioTests(**json.loads(metadata[_RATIOS]))
     except (KeyError, ValueError, TypeError):
-        return LOWES
+        return OF_NETWORKS
 
 
 @cache

@@ -28,3 +28,6 @@ class RatioTests:
 
 LOWES = RatioTests(0.8, 0.85)
 """Those of SIFT: at 0.8, Lowe drops 90% of the wrong matches and 5% of the right ones."""
+
+OF_NETWORKS = RatioTests(0.85, 0.92)
+"""Those of networks whose weights do not say: they are then as precise as SIFT is at Lowe's."""
