@@ -7,6 +7,7 @@ Image Features from Scale-Invariant Keypoints", IJCV 2004), with OpenCV's implem
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -17,6 +18,12 @@ from sfm.features.keypoints import Keypoints
 from sfm.images.gray import GrayImage
 from sfm.options import as_recorded, option
 
+# What comes first, by contrast and size.
+_RANKS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]] = {
+    "salient": lambda contrast, size: contrast * size,
+    "largest": lambda contrast, size: size,
+    "strongest": lambda contrast, size: contrast,
+}
 # OpenCV's pyramid: sigma of its first level and layers an octave, both Lowe's values.
 BASE_SIGMA = 1.6
 LAYERS_PER_OCTAVE = 3
@@ -31,10 +38,10 @@ class DetectionOptions:
 
     max_keypoints: int = option(8192, "Keep at most this many keypoints of an image.", minimum=1)
     keep: str = option(
-        "largest",
-        "Which keypoints are kept where there are more: the largest, which are found again most reliably, or "
-        "the strongest by contrast.",
-        choices=("largest", "strongest"),
+        "salient",
+        "Which keypoints are kept, and described first, where there are more: the salient ones, by contrast times "
+        "size, the largest, or the strongest by contrast alone.",
+        choices=("salient", "largest", "strongest"),
     )
     max_size: int = option(
         1600, "Shrink images whose longer side is larger than this for detection, in pixels.", minimum=16
@@ -110,8 +117,7 @@ class DogDetector(Detector):
         rows = rows[np.isfinite(rows).all(axis=1)]
         # A total order, so that the same image gives the same keypoints whatever order the threads found them in.
         rows = rows[np.lexsort((rows[:, 3], rows[:, 2], rows[:, 1], rows[:, 0], -rows[:, 4]))]
-        if self.options.keep == "largest":
-            rows = rows[np.argsort(-rows[:, 2], kind="stable")]
+        rows = rows[np.argsort(-_RANKS[self.options.keep](rows[:, 4], rows[:, 2]), kind="stable")]
         rows = _first_places(rows, self.options.max_keypoints)
         # One sigma for both axes: the two differ by less than a pixel's rounding of the resize.
         sigma = rows[:, 2] / 2 * image.scale.mean()
