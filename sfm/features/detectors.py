@@ -47,7 +47,9 @@ class DetectionOptions:
         1600, "Shrink images whose longer side is larger than this for detection, in pixels.", minimum=16
     )
     contrast_threshold: float = option(
-        0.02, "Drop keypoints of weaker contrast; smaller finds more of them.", minimum=0.0
+        0.008,
+        "Drop keypoints of weaker contrast. So low, their number is limited by --max-keypoints, by night too.",
+        minimum=0.0,
     )
     edge_threshold: float = option(
         10.0, "Drop keypoints on edges, where the ratio of curvatures is larger than this.", minimum=1.0

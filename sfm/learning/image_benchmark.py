@@ -89,7 +89,7 @@ class DescribedImages:
 
     def __init__(self, pairs: Sequence[Pair], max_keypoints: int, orientation: str = "auto") -> None:
         self._pairs, self._orientation = pairs, orientation
-        self._detector = DogDetector(DetectionOptions(max_keypoints=max_keypoints, keep="strongest"))
+        self._detector = DogDetector(DetectionOptions(max_keypoints=max_keypoints))
         self._grays: dict[Path, GrayImage] = {}
         self._images: dict[Path, tuple[GrayImage, Keypoints]] = {}
         self._rows: dict[tuple[int, Path], NDArray[np.float32]] = {}
