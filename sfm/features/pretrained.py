@@ -26,6 +26,8 @@ MANIFEST = "manifest.json"
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 # Entry of a weights file whose network sees local contrast.
 _EVENED, _YES = "local_contrast", "yes"
+# Entry that says how keypoints were turned, and what it is in files that do not have it.
+_ORIENTATION, _GRADIENT = "orientation", "gradient"
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,16 @@ class Pretrained:
         Checksum of the file that the weights come from.
     window
         What the patches it was trained on show; None where the file does not say.
+    orientation
+        How their keypoints were turned: all of an "image" to one angle, or each to its "gradient" (also where the file
+        does not say).
     """
 
     name: str
     network: PatchNetwork
     sha256: str
     window: PatchWindow | None
+    orientation: str = _GRADIENT
 
 
 def available() -> tuple[str, ...]:
@@ -86,10 +92,13 @@ def load(name: str, path: Path | None = None) -> Pretrained:
         raise InputError(f"{path} holds weights of {trained_as}, not of {name}.")
     network = NETWORKS[name](evens_light=metadata.get(_EVENED) == _YES)
     _fill(network, state, name, path)
-    return Pretrained(name, network.eval(), sha256(path), _window(metadata))
+    orientation = metadata.get(_ORIENTATION, _GRADIENT)
+    return Pretrained(name, network.eval(), sha256(path), _window(metadata), orientation)
 
 
-def save(network: PatchNetwork, name: str, path: Path, *, window: PatchWindow | None) -> None:
+def save(
+    network: PatchNetwork, name: str, path: Path, *, window: PatchWindow | None, orientation: str = _GRADIENT
+) -> None:
     """Write the weights of `network` as fp16 safetensors that `load` reads back as descriptor `name`."""
     tensors = {
         key: value.detach().cpu().numpy().astype(np.float16)
@@ -100,14 +109,14 @@ def save(network: PatchNetwork, name: str, path: Path, *, window: PatchWindow | 
         raise ValueError(f"the weights of {name} do not fit into half precision")
     seen = {} if window is None else {"patch_scale": str(window.scale), "foveation": str(window.foveation)}
     evened = {_EVENED: _YES} if network.evens_light else {}
-    write_tensors(path, tensors, {"descriptor": name, **seen, **evened})
+    write_tensors(path, tensors, {"descriptor": name, _ORIENTATION: orientation, **seen, **evened})
 
 
 def publish(name: str, path: Path, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:
     """Copy a file that `save` wrote into the package and enter it, with `facts`, into the manifest."""
     pretrained = load(name, path)
     target = folder / f"{name}.safetensors"
-    save(pretrained.network, name, target, window=pretrained.window)
+    save(pretrained.network, name, target, window=pretrained.window, orientation=pretrained.orientation)
     target.chmod(0o644)  # safetensors writes for the owner alone; an installed package is read by everyone
     entry = {"file": target.name, "sha256": sha256(target), **facts}
     manifest = _read_manifest(folder) | {name: entry}
