@@ -55,7 +55,7 @@ LIMITS = """
 ## Limits
 
 - Trained on few scenes, many of them seen from drones; little architecture, no indoor scenes, no real night.
-- It describes patches that are turned to their keypoint's angle, of this width; pooling adds a patch twice as wide, on
+- It describes patches of this width and orientation; pooling adds a patch twice as wide, on
   which it was not trained. Other detectors are untested.
 - These are the weights of one seed. How much seeds differ is in [training](../training.md#5-how-sure-the-figures-are).
 """
@@ -100,7 +100,7 @@ def card(
         "Made by (see [training](../training.md)):",
         "",
         "```",
-        *_build_command(manifest["options"] | {"foveation": manifest["foveation"]}),
+        *_build_command(manifest["options"] | {key: manifest[key] for key in ("foveation", "orientation")}),
         *_train_commands(name, [run["options"] for run in runs]),
         "```",
         "",
@@ -123,8 +123,12 @@ def _input(manifest: dict[str, Any], options: dict[str, Any]) -> str:
     light = ", their light evened out (local contrast)" if options["local_contrast"] else ""
     foveation = manifest["foveation"]
     middle = f", {1 + foveation:g} times as fine in the middle as on average" if foveation else ""
+    turned = (
+        "the one angle of their image" if manifest["orientation"] == "image" else "the gradient around each"
+    )
     return (
-        f"32 x 32 grey patches, {manifest['patch_scale']:g} sigmas of their DoG keypoint wide{middle}{light}"
+        f"32 x 32 grey patches, {manifest['patch_scale']:g} sigmas of their DoG keypoint wide{middle}{light}, "
+        f"turned to {turned}"
     )
 
 
@@ -153,10 +157,11 @@ def _recipe(options: dict[str, Any]) -> str:
 def _build_command(built: dict[str, Any]) -> list[str]:
     """Return the command that builds the patch set."""
     build = [
-        f"--{key.replace('_', '-')} {built[key]:g}"
+        f"--{key.replace('_', '-')} {built[key] if isinstance(built[key], str) else f'{built[key]:g}'}"
         for key in (
             "patch_scale",
             "foveation",
+            "orientation",
             "pairs_per_scene",
             "keypoints_per_image",
             "synthetic_views",
@@ -263,7 +268,7 @@ def main() -> None:
         options = runs[-1]["options"]
         facts = {
             "network": NETWORKS[arguments.name].partition(" (")[0],
-            **{key: manifest[key] for key in ("patch_scale", "foveation")},
+            **{key: manifest[key] for key in ("patch_scale", "foveation", "orientation")},
             **{key: options[key] for key in ("loss", "seed")},
             "steps": sum(run["options"]["steps"] for run in runs),
             "batch_size": options["batch_size"],

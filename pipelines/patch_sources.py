@@ -95,6 +95,21 @@ def map_points(out: Path, window: PatchWindow) -> PointPatches:
     return patches_of_tracks(images, keypoints, tracks, window)
 
 
+def orientation_of(folder: Path) -> str:
+    """Tell how the keypoints of a map or of another project's set are turned: "image" or "gradient".
+
+    Other projects' are turned to gradients. In a map that is not so, all keypoints of an image have one angle.
+    """
+    if kind_of(folder) != "map":
+        return "gradient"
+    run = FinishedRun.open(folder)
+    workspace = Workspace(run.root or folder)
+    angles = (
+        Keypoints.load(workspace.keypoints(image.name)).angle for image in run.sparse_map.images_by_name
+    )
+    return "image" if all(len(np.unique(of_image)) <= 1 for of_image in angles) else "gradient"
+
+
 def _read_list(path: Path) -> list[Source]:
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))

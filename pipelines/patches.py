@@ -22,7 +22,7 @@ from sfm.learning.patch_set_options import PatchSetOptions
 from sfm.learning.synthetic import synthetic_points
 from sfm.learning.tracks import real_points
 from sfm.options import as_recorded, check
-from sfm.pipelines.patch_sources import kind_of, map_points, photos_of
+from sfm.pipelines.patch_sources import kind_of, map_points, orientation_of, photos_of
 from sfm.progress import SILENT, Progress
 
 
@@ -61,7 +61,21 @@ def build_patch_set(
                 for (name, _), points in zip(photos, pool.map(_Synthetic(options), paths), strict=True):
                     writer.add(name, Views.SYNTHETIC, points)
                     step.advance(note=f"{writer.num_points} points")
-    return writer.finish(window=options.window, sources=sources, options=as_recorded(options))
+    return writer.finish(
+        window=options.window,
+        orientation=_orientation(sources, options),
+        sources=sources,
+        options=as_recorded(options),
+    )
+
+
+def _orientation(sources: Sequence[Source], options: PatchSetOptions) -> str:
+    """Tell how the keypoints of a set are turned: to their image only where those of every source are."""
+    told = [
+        options.orientation if kind_of(source.path) == "photos" else orientation_of(source.path)
+        for source in sources
+    ]
+    return "image" if all(orientation == "image" for orientation in told) else "gradient"
 
 
 def _read_map(source: Source, options: PatchSetOptions) -> Iterator[tuple[str, PointPatches]]:
@@ -105,6 +119,7 @@ class _Real:
             rng,
             max_pairs=self.options.pairs_per_scene,
             window=self.options.window,
+            orientation=self.options.orientation,
         )
         return points.subset(self.options.points_per_scene, rng)
 
@@ -123,6 +138,7 @@ class _Synthetic:
             rng,
             num_views=self.options.synthetic_views,
             window=self.options.window,
+            orientation=self.options.orientation,
         )
         return points.subset(self.options.points_per_photo, rng)
 

@@ -27,6 +27,8 @@ MANIFEST = "manifest.json"
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 # Entry of a weights file whose network sees local contrast.
 _EVENED, _YES = "local_contrast", "yes"
+# Entry that says how keypoints were turned, and what it is in files that do not have it.
+_ORIENTATION, _GRADIENT = "orientation", "gradient"
 # Entry that says how distinct matches of its descriptors have to be.
 _RATIOS = "ratio_tests"
 
@@ -45,6 +47,9 @@ class Pretrained:
         Checksum of the file that the weights come from.
     window
         What the patches it was trained on show; None where the file does not say.
+    orientation
+        How their keypoints were turned: all of an "image" to one angle, or each to its "gradient" (also where the file
+        does not say).
     ratio_tests
         How distinct matches of its descriptors have to be; a network's usual ones where the file does not say.
     """
@@ -53,6 +58,7 @@ class Pretrained:
     network: PatchNetwork
     sha256: str
     window: PatchWindow | None
+    orientation: str = _GRADIENT
     ratio_tests: RatioTests = OF_NETWORKS
 
 
@@ -92,7 +98,14 @@ def load(name: str, path: Path | None = None) -> Pretrained:
         raise InputError(f"{path} holds weights of {trained_as}, not of {name}.")
     network = NETWORKS[name](evens_light=metadata.get(_EVENED) == _YES)
     _fill(network, state, name, path)
-    return Pretrained(name, network.eval(), sha256(path), _window(metadata), _ratio_tests(metadata))
+    return Pretrained(
+        name,
+        network.eval(),
+        sha256(path),
+        _window(metadata),
+        metadata.get(_ORIENTATION, _GRADIENT),
+        _ratio_tests(metadata),
+    )
 
 
 def save(
@@ -101,6 +114,7 @@ def save(
     path: Path,
     *,
     window: PatchWindow | None,
+    orientation: str = _GRADIENT,
     ratio_tests: RatioTests = OF_NETWORKS,
 ) -> None:
     """Write the weights of `network` as fp16 safetensors that `load` reads back as descriptor `name`."""
@@ -113,16 +127,22 @@ def save(
         raise ValueError(f"the weights of {name} do not fit into half precision")
     seen = {} if window is None else {"patch_scale": str(window.scale), "foveation": str(window.foveation)}
     evened = {_EVENED: _YES} if network.evens_light else {}
-    write_tensors(
-        path, tensors, {"descriptor": name, **seen, **evened, _RATIOS: json.dumps(asdict(ratio_tests))}
-    )
+    facts = {"descriptor": name, _ORIENTATION: orientation, _RATIOS: json.dumps(asdict(ratio_tests))}
+    write_tensors(path, tensors, {**facts, **seen, **evened})
 
 
 def publish(name: str, path: Path, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:
     """Copy a file that `save` wrote into the package and enter it, with `facts`, into the manifest."""
     pretrained = load(name, path)
     target = folder / f"{name}.safetensors"
-    save(pretrained.network, name, target, window=pretrained.window, ratio_tests=pretrained.ratio_tests)
+    save(
+        pretrained.network,
+        name,
+        target,
+        window=pretrained.window,
+        orientation=pretrained.orientation,
+        ratio_tests=pretrained.ratio_tests,
+    )
     target.chmod(0o644)  # safetensors writes for the owner alone; an installed package is read by everyone
     entry = {"file": target.name, "sha256": sha256(target), **facts}
     manifest = _read_manifest(folder) | {name: entry}

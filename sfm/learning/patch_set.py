@@ -174,6 +174,11 @@ class PatchSet:
         """What the patches show."""
         return PatchWindow(float(self.manifest["patch_scale"]), float(self.manifest["foveation"]))
 
+    @property
+    def orientation(self) -> str:
+        """How keypoints are turned: all of an "image", or each to its "gradient"."""
+        return str(self.manifest["orientation"])
+
     def patches(self, index: Ints) -> Bytes:
         """Read the patches at `index`, in that order: (N, 1, 32, 32) uint8."""
         index = np.asarray(index)
@@ -230,7 +235,14 @@ class PatchSetWriter:
         while self._num_pending >= _SHARD_PATCHES:
             self._write_shard()
 
-    def finish(self, *, window: PatchWindow, sources: Sequence[Source], options: dict[str, Any]) -> PatchSet:
+    def finish(
+        self,
+        *,
+        window: PatchWindow,
+        orientation: str = "gradient",
+        sources: Sequence[Source],
+        options: dict[str, Any],
+    ) -> PatchSet:
         """Write what is left, then the index, then the manifest. Raises `InputError` for an empty set."""
         if not self._counts:
             raise InputError("No point was seen in two views: the sources give no patches to learn from.")
@@ -247,6 +259,7 @@ class PatchSetWriter:
             "version": VERSION,
             "patch_scale": window.scale,
             "foveation": window.foveation,
+            "orientation": orientation,
             "points": len(index["count"]),
             "patches": int(index["count"].sum()),
             "scenes": self._scenes,
@@ -282,5 +295,5 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} is a patch set of version {manifest.get('version')}, this program reads "
             f"version {VERSION}: build it again."
         )
-    # Sets from before patches could be foveated do not say that theirs are not.
-    return {"foveation": 0.0, **manifest}
+    # Sets from before patches could be otherwise do not say that theirs are even and turned to gradients.
+    return {"foveation": 0.0, "orientation": "gradient", **manifest}

@@ -20,6 +20,12 @@ class PatchSetOptions:
         "How much closer than on average a patch's samples lie in its middle; 0 spreads them evenly.",
         minimum=0.0,
     )
+    orientation: str = option(
+        "image",
+        "How keypoints are turned. image: all of one as it is turned against the others of its scene, a photograph "
+        "by itself upright, give or take what is left over. gradient: each to the strongest gradient around it.",
+        choices=("image", "gradient"),
+    )
     keypoints_per_image: int = option(3000, "Detect at most this many keypoints in an image.", minimum=10)
     pairs_per_scene: int = option(500, "Match at most this many pairs of a scene's photographs.", minimum=1)
     points_per_scene: int = option(20000, "Keep at most this many real points of a scene.", minimum=1)

@@ -3,6 +3,9 @@
 Photographs are matched by hand-made descriptors (RootSIFT), each pair is verified by its epipolar geometry,
 and matches are chained into tracks. A track with two keypoints in one photograph contradicts itself and is
 dropped.
+
+Where all keypoints of a photograph have one angle, a first matching by gradients tells how the photographs are turned
+against each other, and a second one is of keypoints that are turned so: it finds what gradients had hidden.
 """
 
 from __future__ import annotations
@@ -15,12 +18,15 @@ from numpy.typing import NDArray
 
 from sfm.features.descriptor import Descriptor
 from sfm.features.keypoints import Keypoints
+from sfm.features.orientation import turned_to
 from sfm.features.patch_window import PatchWindow
 from sfm.features.patches import extract_patches, is_flat
 from sfm.images.gray import GrayImage
+from sfm.learning.leftover_turns import turned_nearly_to
 from sfm.learning.patch_set import PointPatches
 from sfm.matching.mutual import match_mutual
 from sfm.matching.tracks import chain_matches
+from sfm.viewgraph.rolls import RollVote, aligned_with, relative_roll, synchronise
 
 Ints = NDArray[np.int64]
 
@@ -103,15 +109,68 @@ def real_points(
     *,
     max_pairs: int,
     window: PatchWindow,
+    orientation: str,
 ) -> PointPatches:
-    """Match overlapping photographs and cut the patches of every track."""
-    described = [descriptor.describe(image, found) for image, found in zip(images, keypoints, strict=True)]
+    """Match overlapping photographs and cut the patches of every track.
+
+    Parameters
+    ----------
+    images, keypoints
+        Photographs in order of capture and what was detected in them, turned to gradients.
+    descriptor
+        Matches them.
+    rng
+        Draws pairs of photographs, and what is left over of their turns.
+    max_pairs
+        How many pairs are matched at most.
+    window
+        What a patch shows.
+    orientation
+        "image" or "gradient", see `PatchSetOptions`.
+    """
     pairs = training_pairs(len(images), max_pairs, rng)
-    matches = [
-        verified_matches(keypoints[i], keypoints[j], (described[i], described[j])) for i, j in pairs.tolist()
-    ]
+    matches = _match(images, keypoints, descriptor, pairs)
+    if orientation == "image":
+        rolls = rolls_of(keypoints, pairs, matches)
+        keypoints = [turned_to(found, roll) for found, roll in zip(keypoints, rolls, strict=True)]
+        matches = _match(images, keypoints, descriptor, pairs)
+        keypoints = [turned_nearly_to(found, roll, rng) for found, roll in zip(keypoints, rolls, strict=True)]
     tracks = chain([len(found) for found in keypoints], pairs, matches)
     return patches_of_tracks(images, keypoints, tracks, window)
+
+
+def rolls_of(keypoints: Sequence[Keypoints], pairs: Ints, matches: Sequence[Ints]) -> list[float]:
+    """Return how every photograph is turned, in radians, so that most are upright; 0 where no pair tells.
+
+    Parameters
+    ----------
+    keypoints
+        Of each photograph, turned to gradients.
+    pairs : (P, 2)
+        The matched photographs.
+    matches
+        For each pair (M, 2) indices of keypoints, verified.
+    """
+    votes = []
+    for (i, j), match in zip(pairs.tolist(), matches, strict=True):
+        one, other = keypoints[i].angle, keypoints[j].angle
+        told = relative_roll(one[match[:, 0]], other[match[:, 1]], one, other)
+        if told is not None:
+            votes.append(RollVote(str(i), str(j), *told))
+    rolls: dict[str, float] = {}
+    for part in synchronise(votes):
+        rolls |= aligned_with(part.rolls_rad, {})
+    return [rolls.get(str(i), 0.0) for i in range(len(keypoints))]
+
+
+def _match(
+    images: Sequence[GrayImage], keypoints: Sequence[Keypoints], descriptor: Descriptor, pairs: Ints
+) -> list[Ints]:
+    """Describe all photographs; match and verify the pairs."""
+    described = [descriptor.describe(image, found) for image, found in zip(images, keypoints, strict=True)]
+    return [
+        verified_matches(keypoints[i], keypoints[j], (described[i], described[j])) for i, j in pairs.tolist()
+    ]
 
 
 def patches_of_tracks(

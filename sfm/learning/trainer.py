@@ -131,7 +131,7 @@ def train(
         run.to_the_end(step)
     weights = folder / "weights.safetensors"
     network = run.network if init is None else _mean(run.network, init.network, options.keep_of_init)
-    pretrained.save(network, options.loss, weights, window=patches.window)
+    pretrained.save(network, options.loss, weights, window=patches.window, orientation=patches.orientation)
     write_json(folder / "history.json", run.report())
     return Trained(weights, tuple(run.history))
 
@@ -164,7 +164,8 @@ class _Run:
             "local_contrast": evens_light,
             "batch_size": self.sampler.batch_size,
             "patch_set": {
-                key: patches.manifest[key] for key in ("points", "patches", "patch_scale", "foveation")
+                key: patches.manifest[key]
+                for key in ("points", "patches", "patch_scale", "foveation", "orientation")
             },
             "validation_scenes": list(validation_scenes),
             "init": init.sha256 if init else None,

@@ -51,6 +51,14 @@ class Warp:
         result: Floats = linear / h[:, 2, None, None]
         return result
 
+    def turn_at(self, xy: tuple[float, float]) -> float:
+        """Return how far the view is turned against the photograph at `xy`, in radians, clockwise.
+
+        The rotation in the polar decomposition of the derivative there: the rest of it stretches and does not turn.
+        """
+        ((a, b), (c, d)) = self.jacobians(np.array([xy]))[0]
+        return float(np.arctan2(c - b, a + d))
+
     def render(self, photo: Bytes) -> Bytes:
         """Return the view of `photo` (H, W) or (H, W, 3), without aliasing; mirrored outside it."""
         # Twice the size and then the mean of 2 x 2: what bilinear interpolation alone would alias is
@@ -84,9 +92,11 @@ def random_warp(rng: np.random.Generator, width: int, height: int) -> Warp:
 
 
 def match_keypoints(
-    warp: Warp, base: Keypoints, view: Keypoints
+    warp: Warp, base: Keypoints, view: Keypoints, *, by_angle: bool = True
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Find the keypoints of the view that are those of the photograph, by position, scale and angle.
+
+    Where `by_angle` is off, position and scale decide alone: the angles do not tell where a gradient points.
 
     Returns
     -------
@@ -97,13 +107,11 @@ def match_keypoints(
     expected = warp.apply(base.xy)
     jacobian = warp.jacobians(base.xy)
     scale = base.scale * np.sqrt(np.abs(np.linalg.det(jacobian)))
-    direction = np.einsum("nij,nj->ni", jacobian, np.column_stack([np.cos(base.angle), np.sin(base.angle)]))
-    angle = np.arctan2(direction[:, 1], direction[:, 0])
     k = min(_NEIGHBOURS, len(view))
     distance, index = cKDTree(view.xy).query(expected, k=k)
     distance, index = distance.reshape(-1, k), index.reshape(-1, k)
     octaves = np.abs(np.log2(view.scale[index] / scale[:, None]))
-    turned = np.abs((view.angle[index] - angle[:, None] + np.pi) % (2 * np.pi) - np.pi)
+    turned = _turned_off(jacobian, base, view, index) if by_angle else np.zeros(index.shape)
     tolerance = POSITION_TOLERANCE_PX + POSITION_TOLERANCE_SIGMA * scale
     agree = (
         (distance < tolerance[:, None]) & (octaves < SCALE_TOLERANCE_OCTAVES) & (turned < ANGLE_TOLERANCE_RAD)
@@ -115,6 +123,15 @@ def match_keypoints(
     rows = rows[np.argsort(cost[rows, best[rows]], kind="stable")]
     columns, kept = np.unique(index[rows, best[rows]], return_index=True)
     return rows[kept], columns
+
+
+def _turned_off(
+    jacobian: Floats, base: Keypoints, view: Keypoints, index: NDArray[np.intp]
+) -> NDArray[np.floating]:
+    """Return by how much (N, K) keypoints of the view are off (radians) from where the warp turns those of `base`."""
+    direction = np.einsum("nij,nj->ni", jacobian, np.column_stack([np.cos(base.angle), np.sin(base.angle)]))
+    angle = np.arctan2(direction[:, 1], direction[:, 0])
+    return np.abs((view.angle[index] - angle[:, None] + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _rotation(angle: float) -> Floats:

@@ -11,6 +11,7 @@ from sfm.features.detectors import DogDetector
 from sfm.features.network_descriptor import make_network_descriptor
 from sfm.features.networks import NETWORKS, HardNet, SosNet
 from sfm.features.patch_window import PatchWindow
+from sfm.files import read_tensors, write_tensors
 from sfm.images.gray import GrayImage
 
 from .pictures import texture
@@ -44,6 +45,30 @@ def test_weights_tell_whether_their_network_evens_light(tmp_path, evens_light):
     assert pretrained.load("sosnet", path).network.evens_light == evens_light
     torch.save(network.state_dict(), tmp_path / "published.pth")
     assert not pretrained.load("sosnet", tmp_path / "published.pth").network.evens_light
+
+
+@pytest.mark.parametrize("orientation", ["image", "gradient"])
+def test_weights_tell_how_keypoints_were_turned(network, tmp_path, orientation):
+    path = tmp_path / "weights.safetensors"
+    pretrained.save(network, "sosnet", path, window=None, orientation=orientation)
+    assert pretrained.load("sosnet", path).orientation == orientation
+    try:
+        pretrained.publish("sosnet", path, {}, folder=tmp_path / "package")
+    finally:
+        pretrained._manifest.cache_clear()
+    assert pretrained.load("sosnet", tmp_path / "package" / "sosnet.safetensors").orientation == orientation
+
+
+def test_weights_that_do_not_say_were_trained_on_keypoints_turned_to_gradients(network, tmp_path):
+    torch.save(network.state_dict(), tmp_path / "published.pth")
+    assert pretrained.load("sosnet", tmp_path / "published.pth").orientation == "gradient"
+    pretrained.save(
+        network, "sosnet", tmp_path / "new.safetensors", window=PatchWindow(24), orientation="image"
+    )
+    tensors, metadata = read_tensors(tmp_path / "new.safetensors")
+    del metadata["orientation"]
+    write_tensors(tmp_path / "old.safetensors", tensors, metadata)
+    assert pretrained.load("sosnet", tmp_path / "old.safetensors").orientation == "gradient"
 
 
 def test_the_same_network_under_another_name_is_accepted(network, tmp_path):

@@ -17,11 +17,13 @@ def textures(count, views, rng, noise=12):
     return PointPatches(np.clip(seen, 0, 255).astype(np.uint8)[:, None], np.full(count, views))
 
 
-def small_patch_set(folder, seed=0, points=60):
+def small_patch_set(folder, seed=0, points=60, orientation="gradient"):
     rng = np.random.default_rng(seed)
     writer = PatchSetWriter(folder)
     writer.add("harbour", Views.REAL, textures(points, 3, rng))
     writer.add("harbour", Views.SYNTHETIC, textures(points, 2, rng))
     writer.add("market", Views.SYNTHETIC, textures(2 * points, 4, rng))
     source = Source("harbour", folder / "photos", licence="CC0-1.0", origin="our own")
-    return writer.finish(window=PatchWindow(24.0), sources=[source], options={"seed": seed})
+    return writer.finish(
+        window=PatchWindow(24.0), orientation=orientation, sources=[source], options={"seed": seed}
+    )

@@ -44,6 +44,21 @@ def test_a_set_from_before_foveation_is_of_even_patches(tmp_path):
     assert pretrained.load("tfeat", train(opened, tmp_path / "run", options).weights).window == opened.window
 
 
+def test_a_set_says_how_keypoints_are_turned_and_weights_say_it_after_it(tmp_path):
+    small_patch_set(tmp_path / "old")
+    path = tmp_path / "old" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["orientation"]  # as in sets from before there was a choice
+    path.write_text(json.dumps(manifest))
+    small_patch_set(tmp_path / "new", orientation="image")
+    options = TrainingOptions(loss="tfeat", steps=1, batch_size=8, device="cpu")
+    for name, orientation in (("old", "gradient"), ("new", "image")):
+        opened = PatchSet.open(tmp_path / name)
+        trained = train(opened, tmp_path / f"run-{name}", options)
+        assert opened.orientation == orientation
+        assert pretrained.load("tfeat", trained.weights).orientation == orientation
+
+
 def test_sources_keep_licence_and_origin(tmp_path):
     small_patch_set(tmp_path / "set")
     (source,) = json.loads((tmp_path / "set" / "manifest.json").read_text())["sources"]

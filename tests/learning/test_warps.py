@@ -1,14 +1,18 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import polar
 
 from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.features.keypoints import Keypoints
 from sfm.features.patch_window import PatchWindow
 from sfm.features.patches import extract_patches
 from sfm.images.gray import GrayImage
+from sfm.learning import leftover_turns, synthetic
 from sfm.learning.synthetic import synthetic_points
 from sfm.learning.warps import Warp, match_keypoints, random_warp
 
@@ -69,6 +73,23 @@ def test_rendering_puts_pixels_where_the_warp_says():
     assert np.corrcoef(sampled.ravel(), expected.ravel())[0, 1] > 0.95
 
 
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_the_turn_of_a_warp_is_what_does_not_stretch(seed):
+    rng = np.random.default_rng(seed)
+    warp = random_warp(rng, 640, 480)
+    xy = rng.uniform(0, [640, 480])
+    rotation, _ = polar(warp.jacobians(xy[None])[0])
+    assert np.linalg.det(rotation) == pytest.approx(1)
+    along_x = rotation @ [1, 0]
+    assert along_x == pytest.approx([np.cos(warp.turn_at(xy)), np.sin(warp.turn_at(xy))])
+
+
+def test_a_turn_to_the_right_is_positive_and_zoom_does_not_count():
+    quarter = Warp(np.array([[0, -2, 100], [2, 0, 10], [0, 0, 1.0]]), (400, 400))
+    assert quarter.turn_at((10, 20)) == pytest.approx(np.pi / 2)
+
+
 def keypoints(xy, scale, angle):
     return Keypoints(
         np.asarray(xy, np.float32),
@@ -91,6 +112,14 @@ def test_keypoints_agree_by_position_scale_and_angle():
     view = keypoints(*zip(too_far, too_small, good, turned_off, strict=True))
     rows, columns = match_keypoints(warp, base, view)
     assert (rows.tolist(), columns.tolist()) == ([0], [2])
+
+
+def test_keypoints_whose_gradients_flip_agree_where_angles_do_not_count():
+    warp = Warp(np.eye(3), (100, 100))
+    base, view = keypoints([[50, 50]], [2], [0]), keypoints([[50.3, 50], [50, 50]], [2, 8], [np.pi, 0])
+    assert len(match_keypoints(warp, base, view)[0]) == 0
+    rows, columns = match_keypoints(warp, base, view, by_angle=False)
+    assert (rows.tolist(), columns.tolist()) == ([0], [0])
 
 
 def test_every_keypoint_is_matched_at_most_once():
@@ -130,10 +159,18 @@ def normalised(patches):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def test_synthetic_points_have_two_views_or_more_and_can_be_repeated():
+@pytest.mark.parametrize("orientation", ["image", "gradient"])
+def test_synthetic_points_have_two_views_or_more_and_can_be_repeated(orientation):
     detector = DogDetector(DetectionOptions(max_keypoints=300, keep="strongest"))
     first, second = (
-        synthetic_points(photo(), detector, np.random.default_rng(7), num_views=2, window=PatchWindow(24.0))
+        synthetic_points(
+            photo(),
+            detector,
+            np.random.default_rng(7),
+            num_views=2,
+            window=PatchWindow(24.0),
+            orientation=orientation,
+        )
         for _ in range(2)
     )
     assert len(first.counts) > 30
@@ -147,6 +184,60 @@ def test_synthetic_points_have_two_views_or_more_and_can_be_repeated():
 def test_small_photographs_do_not_fail(shape):
     detector = DogDetector(DetectionOptions(max_keypoints=50, keep="strongest"))
     points = synthetic_points(
-        photo(*shape), detector, np.random.default_rng(0), num_views=2, window=PatchWindow(24.0)
+        photo(*shape),
+        detector,
+        np.random.default_rng(0),
+        num_views=2,
+        window=PatchWindow(24.0),
+        orientation="image",
     )
     assert points.counts.sum() == len(points.patches)
+
+
+def with_angles(orientation, angle_of_gradient):
+    """Return synthetic points of a photograph in whose views gradients point wherever the detector wants."""
+
+    class Detector(DogDetector):
+        def detect(self, image):
+            found = super().detect(image)
+            return replace(found, angle=angle_of_gradient(len(found)).astype(np.float32))
+
+    detector = Detector(DetectionOptions(max_keypoints=400, keep="strongest"))
+    return synthetic_points(
+        photo(),
+        detector,
+        np.random.default_rng(4),
+        num_views=4,
+        window=PatchWindow(24.0),
+        orientation=orientation,
+    )
+
+
+def test_the_angles_of_the_detector_do_not_matter_where_an_image_has_one():
+    rng = np.random.default_rng(0)
+    steady = with_angles("image", np.zeros)
+    flipping = with_angles("image", lambda count: rng.uniform(0, 2 * np.pi, count))
+    assert np.array_equal(steady.patches, flipping.patches)
+    by_gradient = with_angles("gradient", lambda count: rng.uniform(0, 2 * np.pi, count))
+    assert len(by_gradient.counts) < 0.7 * len(steady.counts)
+
+
+def test_patches_of_an_image_are_turned_with_their_view(monkeypatch):
+    """Patches that stayed upright, or turned the other way, would not resemble each other."""
+    cosine, sine = np.cos(np.radians(120)), np.sin(np.radians(120))
+    about_middle = np.array([[cosine, -sine, 240], [sine, cosine, 180], [0, 0, 1]]) @ [
+        [1, 0, -240],
+        [0, 1, -180],
+        [0, 0, 1],
+    ]
+    monkeypatch.setattr(
+        synthetic, "random_warp", lambda rng, width, height: Warp(about_middle, (width, height))
+    )
+    monkeypatch.setattr(synthetic, "relight", lambda view, rng: view)
+    monkeypatch.setattr(leftover_turns, "leftover_turn", lambda rng: 0.0)
+    points = with_angles("image", np.zeros)
+    rows = normalised(points.patches)
+    first = np.concatenate([[0], np.cumsum(points.counts)[:-1]])
+    alike = [(rows[f] @ rows[f + 1 : f + n].T).mean() for f, n in zip(first, points.counts, strict=True)]
+    assert len(alike) > 100
+    assert np.median(alike) > 0.8

@@ -1,5 +1,6 @@
 import json
 import weakref
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -85,19 +86,40 @@ def test_sets_of_other_formats_are_recognised(tmp_path):
     made = build_patch_set(read_sources(folders), tmp_path / "set", SMALL)
     assert made.scenes == ("liberty", "hpatches/i_dome")
     assert made.num_patches == 8
+    assert made.orientation == "gradient", "these patches were cut by others, each turned to its gradient"
 
 
-def test_photographs_of_a_map_are_in_memory_one_at_a_time(tmp_path, monkeypatch):
-    names = [f"{i}.png" for i in range(6)]
+def write_run(tmp_path, names, angles=np.zeros):
+    """Write a finished run whose keypoints have the angles that `angles` gives for their number."""
     sparse_map, photographs, workspace = make_map(names), tmp_path / "photos", Workspace(tmp_path / "out")
     photographs.mkdir()
     for image in sparse_map.images.values():
         cv2.imwrite(str(photographs / image.name), photo(0, width=640, height=480))
         size = np.full(len(image.xy), 3, np.float32)
-        found = Keypoints(image.xy.astype(np.float32), size, 0 * size, size)
-        found.save(workspace.keypoints(image.name))
+        turned = angles(len(size)).astype(np.float32)
+        Keypoints(image.xy.astype(np.float32), size, turned, size).save(workspace.keypoints(image.name))
     write_map(sparse_map, workspace.sparse / "0")
     write_json(workspace.run_record, {"images": str(photographs)})
+
+
+def test_a_set_of_photographs_says_how_keypoints_are_turned(sources, tmp_path):
+    listed = read_sources([sources / "sources.json"])
+    assert build_patch_set(listed, tmp_path / "image", SMALL).orientation == "image"
+    by_gradient = build_patch_set(listed, tmp_path / "gradient", replace(SMALL, orientation="gradient"))
+    assert by_gradient.orientation == "gradient"
+    real = by_gradient.views == Views.REAL
+    assert real.sum() > 40, "the old way finds real views still"
+
+
+@pytest.mark.parametrize(("angles", "orientation"), [(np.ones, "image"), (np.arange, "gradient")])
+def test_a_set_of_a_map_is_turned_as_its_keypoints_are(tmp_path, angles, orientation):
+    write_run(tmp_path, [f"{i}.png" for i in range(6)], angles)
+    made = build_patch_set(read_sources([tmp_path / "out"]), tmp_path / "set", SMALL)
+    assert made.orientation == orientation
+
+
+def test_photographs_of_a_map_are_in_memory_one_at_a_time(tmp_path, monkeypatch):
+    write_run(tmp_path, [f"{i}.png" for i in range(6)])
     decoded, at_once = [], []
 
     def counted(photograph):
