@@ -8,7 +8,6 @@ from sfm.images.photo_set import read_photo_set
 from sfm.pipelines.features import extract_features
 from sfm.pipelines.keypoints import DecodedImages, detect_keypoints
 from sfm.pipelines.shared_description import describe_together
-from sfm.viewgraph.orientations import ImageOrientations
 from sfm.workspace import Workspace
 
 from .made_up_features import Corners, Means, Positions
