@@ -19,7 +19,10 @@ from sfm.progress import Silent, Step
 
 # This project's stages, in COLMAP's words, by the titles they show while they run.
 _STAGES = {
-    "Detect and describe": "extract",
+    "Detect": "extract",
+    "Describe a sample": "extract",
+    "Look which way is up": "extract",
+    "Describe": "extract",
     "Describe the rest": "extract",
     "Match and verify": "match",
     "Map": "map",

@@ -33,11 +33,11 @@ def main() -> None:
     arguments = parser.parse_args()
     options = BenchmarkOptions()
     descriptors = named_descriptors(arguments.descriptor, options.device)
-    images = DescribedImages(options.keypoints)
+    pairs = webcam_pairs(arguments.frames)
+    images = DescribedImages(pairs, options.keypoints, options.orientation)
     print(f"| frame | mean grey | {' | '.join(named.name for named in descriptors)} |")
     print(f"|---|---|{'---|' * len(descriptors)}")
     totals = np.zeros((len(descriptors), 3), int)
-    pairs = webcam_pairs(arguments.frames)
     for dark, of_frame in groupby(pairs, key=lambda pair: pair.first):
         against = list(of_frame)
         counts = np.array(

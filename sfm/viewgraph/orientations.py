@@ -127,7 +127,8 @@ def _unknown_doubts(unknown: Sequence[str]) -> list[str]:
 
 
 def _rounded(angle_deg: float) -> int:
-    return int(_wrapped_deg(_STEP_DEG * round(angle_deg / _STEP_DEG)))
+    """Return the nearest step, above -180 and up to 180 degrees: one number for one angle."""
+    return 180 - (180 - _STEP_DEG * round(angle_deg / _STEP_DEG)) % 360
 
 
 def _wrapped_deg(angle_deg: float) -> float:

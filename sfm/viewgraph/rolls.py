@@ -27,6 +27,8 @@ Floats = NDArray[np.floating]
 _BINS = 72
 _HALF_WINDOW = 3  # bins on each side of a peak's middle: 35 degrees in all
 _WINDOW_RAD = (2 * _HALF_WINDOW + 1) * math.pi / _BINS
+# Differences in the window about the angle where its middle bin begins: those of bins are off by up to one.
+_REACH_RAD = (_HALF_WINDOW + 1) * 2 * math.pi / _BINS
 # Of ten thousand unrelated pairs one is taken for related.
 MAX_LOG10_NFA = -4.0
 _ROUNDS = 10
@@ -83,19 +85,23 @@ def relative_roll(angles1: Floats, angles2: Floats, all1: Floats, all2: Floats) 
     if not len(angles1):
         return None
     turned = (angles2.astype(np.float64) - angles1) % (2 * math.pi)
-    counts = _windowed(_histogram(turned))
+    # Differences of bins, as those of chance are: a difference's own bin would be half a bin further on average.
+    counts = _windowed(_counted(_bins(angles2) - _bins(angles1)))
     chance = _windowed(_chance_of_differences(all1, all2))
+    surplus = counts - len(turned) * chance
     log10_nfa = (math.log(_BINS) + binom.logsf(counts - 1, len(turned), np.clip(chance, 1e-6, 1))) / math.log(
         10
     )
-    best = int(np.argmin(log10_nfa))
-    if log10_nfa[best] > MAX_LOG10_NFA:
+    beyond_chance = log10_nfa <= MAX_LOG10_NFA
+    if not beyond_chance.any():
         return None
-    roll = (best + 0.5) * 2 * math.pi / _BINS
+    # Not the least likely one: where chance is small beside a peak, that is a window that has only part of it.
+    best = int(np.argmax(np.where(beyond_chance, surplus, -np.inf)))
+    roll = best * 2 * math.pi / _BINS
     for _ in range(2):
-        near = np.abs(wrapped(turned - roll)) <= _WINDOW_RAD
+        near = np.abs(wrapped(turned - roll)) <= _REACH_RAD
         roll += float(np.mean(wrapped(turned[near] - roll))) if near.any() else 0.0
-    return float(wrapped(roll)), float(counts[best] - len(turned) * chance[best])
+    return float(wrapped(roll)), float(surplus[best])
 
 
 def synchronise(votes: Iterable[RollVote]) -> list[TurnedTogether]:
@@ -157,14 +163,17 @@ def _circular_mean(angles: Floats, weights: Floats) -> float:
     return float(np.angle(np.sum(weights * np.exp(1j * angles))))
 
 
-def _histogram(angles: Floats) -> NDArray[np.float64]:
-    bins = (angles % (2 * math.pi) * (_BINS / (2 * math.pi))).astype(int) % _BINS
-    return np.bincount(bins, minlength=_BINS).astype(np.float64)
+def _bins(angles: Floats) -> NDArray[np.intp]:
+    return (angles % (2 * math.pi) * (_BINS / (2 * math.pi))).astype(np.intp)
+
+
+def _counted(bins: NDArray[np.intp]) -> NDArray[np.float64]:
+    return np.bincount(bins % _BINS, minlength=_BINS).astype(np.float64)
 
 
 def _chance_of_differences(all1: Floats, all2: Floats) -> NDArray[np.float64]:
     """Return the distribution of differences when angles of both are paired at random."""
-    first, second = (np.fft.rfft(_histogram(angles) / max(len(angles), 1)) for angles in (all1, all2))
+    first, second = (np.fft.rfft(_counted(_bins(angles)) / max(len(angles), 1)) for angles in (all1, all2))
     return np.fft.irfft(np.conj(first) * second, _BINS)
 
 

@@ -34,9 +34,18 @@ class DetectorContract(ABC):
     def test_no_more_than_the_limit_and_those_first_that_are_kept_then(self):
         image = GrayImage.of(texture())
         every, few = self.make().detect(image), self.make(max_keypoints=50).detect(image)
-        assert len(few) == 50
+        # A place counts once, however many gradients are strong there, and keeps a keypoint for each.
+        assert places_of(few) == 50
+        assert places_of(every.take(slice(len(few) + 1))) == 51
         for values in ("xy", "scale", "angle", "response"):
-            np.testing.assert_array_equal(getattr(few, values), getattr(every, values)[:50])
+            np.testing.assert_array_equal(getattr(few, values), getattr(every, values)[: len(few)])
+
+    def test_keypoints_of_one_place_follow_each_other(self):
+        for options in ({}, {"max_keypoints": 80}):
+            keypoints = self.make(**options).detect(GrayImage.of(texture(seed=4)))
+            rows = np.column_stack([keypoints.xy, keypoints.scale])
+            runs = 1 + np.count_nonzero((rows[1:] != rows[:-1]).any(axis=1))
+            assert runs == places_of(keypoints) < len(keypoints)
 
     def test_the_same_picture_gives_the_same_keypoints(self):
         image = GrayImage.of(texture(seed=3))
@@ -93,6 +102,10 @@ class DetectorContract(ABC):
                 steps.append(np.abs(difference).min())
         assert len(steps) > 0.8 * len(upright)
         assert np.mean(np.array(steps) < 0.1) > 0.9
+
+
+def places_of(keypoints):
+    return len(np.unique(np.column_stack([keypoints.xy, keypoints.scale]), axis=0))
 
 
 def grid(size):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from sfm.errors import InputError
-from sfm.images.decode import load_gray, load_rgb, upright, upright_axes
+from sfm.images.decode import exif_turn_deg, load_gray, load_rgb, upright, upright_axes
 from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo, read_photo_set
 from tests.images.files import exif_bytes, picture, save, truncated
@@ -201,6 +201,24 @@ def test_upright_axes_are_those_of_the_picture_set_upright(orientation):
     np.testing.assert_array_equal(
         upright_axes(orientation), [stood[0, 1] - stood[0, 0], stood[0, 0] - stood[1, 0]]
     )
+
+
+# Which orientation turns back what another one turned.
+BACK = {1: 1, 3: 3, 6: 8, 8: 6}
+
+
+@pytest.mark.parametrize(("orientation", "turn_deg"), [(1, 0), (3, 180), (6, -90), (8, 90)])
+def test_what_points_right_in_the_upright_picture_points_there_in_the_stored_one(orientation, turn_deg):
+    ramp = np.tile(np.arange(20.0), (12, 1))  # brighter to the right
+    stored = upright(ramp, BACK[orientation])
+    np.testing.assert_array_equal(upright(stored, orientation), ramp)
+    down, right = (gradient.mean() for gradient in np.gradient(stored))
+    assert exif_turn_deg(orientation) == round(np.degrees(np.arctan2(down, right))) == turn_deg
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 77])
+def test_an_orientation_that_does_not_exist_is_none(orientation):
+    assert exif_turn_deg(orientation) == 0
 
 
 @pytest.mark.scenes

@@ -52,7 +52,7 @@ def sequence(tmp_path):
 
 def test_a_known_homography_makes_most_matches_right(sequence):
     (pair,) = homography_pairs(sequence)
-    found = DescribedImages(500).match(pair, RootSift())
+    found = DescribedImages([pair], 500).match(pair, RootSift())
     figures = plane_figures([found])
     assert figures.matches == len(found.matches)
     assert figures.correct > 60
@@ -153,14 +153,14 @@ def test_unreadable_images_are_named(sequence):
     (pair,) = homography_pairs(sequence)
     pair.second.write_bytes(b"not an image")
     with pytest.raises(InputError, match=r"img2\.png is not a readable image"):
-        DescribedImages(100).match(pair, RootSift())
+        DescribedImages([pair], 100).match(pair, RootSift())
 
 
 @pytest.mark.scenes
 def test_posed_pairs_look_the_same_way(sfm_data):
     pairs = posed_pairs(sfm_data / "scenes" / "fountain-P11")
     assert 30 <= len(pairs) <= 55
-    images = DescribedImages(1000)
+    images = DescribedImages(pairs[:1], 1000)
     found = images.match(pairs[0], RootSift())
     assert precision_at([found], 0.8) > 0.85
     assert found.pair.truth.pose_error_deg(found.xy1, found.xy2) < 2

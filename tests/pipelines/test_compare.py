@@ -22,6 +22,7 @@ from sfm.pipelines.contenders import Contender, default_descriptors, parse_conte
 from sfm.pipelines.reconstruct import Reconstruction
 from sfm.pipelines.shared_description import SharedDescription
 from sfm.pipelines.stage_options import ReconstructOptions
+from sfm.viewgraph.orientations import BY_GRADIENT
 from sfm.workspace import Workspace
 from tests.images.files import save
 from tests.report.maps import walk_map
@@ -147,14 +148,20 @@ class Maps:
     """Stands for all stages after detection: makes the map that was ordered, or fails as ordered."""
 
     def __init__(self, monkeypatch):
-        self.orders, self.asked = {}, []
+        self.orders, self.asked, self.turned_by, self.orientations = {}, [], [], []
+        monkeypatch.setattr(module, "find_orientations", self.find_orientations)
         monkeypatch.setattr(module, "map_photographs", self)
         monkeypatch.setattr(module, "describe_together", self.describe)
         monkeypatch.setattr(
             contenders, "make_descriptor", lambda options, _: SimpleNamespace(name=options.descriptor)
         )
 
-    def describe(self, photos, workspace, detector, descriptors, max_size, progress):
+    def find_orientations(self, photos, workspace, detector, descriptor, orientation, images, progress):
+        self.turned_by.append((descriptor.name, orientation))
+        return BY_GRADIENT
+
+    def describe(self, photos, workspace, detector, descriptors, images, orientations, progress):
+        self.orientations.append(orientations)
         names = [descriptor.name for descriptor in descriptors]
         return SharedDescription(0, 0, dict.fromkeys(names, 0), dict.fromkeys(names))
 
@@ -206,6 +213,15 @@ class TestCompare:
             ".html",
             ".png",
         }
+
+    def test_keypoints_are_turned_alike_for_all(self, maps, images, tmp_path):
+        options = ReconstructOptions.of(orientation="view-graph")
+        compare(images, tmp_path / "out", ["sift", "sosnet"], None, 2, options)
+        assert maps.turned_by == [("sift", "view-graph")]
+        assert maps.orientations == [BY_GRADIENT]
+        for arm in ("sift", "sosnet", "sosnet-seed-1"):
+            record = json.loads((tmp_path / "out" / arm / "run.json").read_text())
+            assert record["options"]["orientation"] == {"orientation": "view-graph"}
 
     def test_a_difference_stands_out_only_of_the_spread(self, maps, images, tmp_path):
         for seed, points in enumerate((500, 510, 505)):

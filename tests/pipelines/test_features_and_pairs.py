@@ -9,12 +9,14 @@ from sfm.images.cameras import CameraAssignment
 from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo, PhotoSet
 from sfm.mapping.database import VerifiedPair
+from sfm.matching.ratio_tests import RatioTests
 from sfm.pipelines import features_and_pairs
 from sfm.pipelines.features import DescribedImage, FeatureSet
 from sfm.pipelines.features_and_pairs import describe_and_match
 from sfm.pipelines.matching import PairSet
 from sfm.pipelines.run_record import RunRecord
 from sfm.pipelines.stage_options import ReconstructOptions
+from sfm.viewgraph.orientations import BY_GRADIENT
 from sfm.workspace import Workspace
 
 from .progress import Heard
@@ -28,7 +30,7 @@ class Sequence:
 
     def __init__(self, monkeypatch, root, little=(), unreadable=()):
         self.little, self.unreadable = set(little), set(unreadable)
-        self.asked, self.matched = [], []
+        self.asked, self.matched, self.orientations, self.ratios = [], [], [], []
         self.workspace, self.heard = Workspace(root), Heard()
         self.record = RunRecord(root, ReconstructOptions())
         self.pairs = [*pairwise(NAMES), *zip(NAMES, NAMES[2:], strict=False)]
@@ -36,17 +38,20 @@ class Sequence:
             monkeypatch.setattr(features_and_pairs, name, getattr(self, name))
         monkeypatch.setattr(features_and_pairs, "pairs_to_match", lambda *_: self.pairs)
 
-    def extract_features(self, photos, workspace, detector, descriptor, max_size, progress, describe_first):
+    def extract_features(self, photos, *others):
+        *_, describe_first, orientation = others
+        self.orientations.append(orientation)
         images = [DescribedImage(p, "k", "d", not describe_first, True, True) for p in photos]
-        return FeatureSet(tuple(images), ())
+        return FeatureSet(tuple(images), (), BY_GRADIENT)
 
     def describe_rest(self, features, names, *_):
         self.asked.append(sorted(names))
         images = [replace(i, in_full=i.in_full or i.photo.name in names) for i in features.images]
-        return FeatureSet(tuple(i for i in images if i.photo.name not in self.unreadable), ())
+        return FeatureSet(tuple(i for i in images if i.photo.name not in self.unreadable), (), BY_GRADIENT)
 
-    def match_pairs(self, pairs, features, *_):
+    def match_pairs(self, pairs, features, *others):
         self.matched.append(len(pairs))
+        self.ratios.append((others[4].ratio, others[4].weak_ratio))
         in_full = {image.photo.name for image in features.images if image.in_full}
         found = []
         for pair in pairs:
@@ -68,7 +73,7 @@ class Sequence:
 
 
 class Named:
-    name = "named"
+    name, ratio_tests = "named", RatioTests(0.83, 0.91)
 
 
 @pytest.fixture
@@ -127,3 +132,26 @@ def test_pairs_of_an_image_that_cannot_be_read_any_more_are_left_out(sequence):
     assert all("c.jpg" not in (pair.name1, pair.name2) for pair in pair_set.pairs)
     assert made.matched[0] == 11
     assert made.matched[-1] == 7
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ({}, (0.83, 0.91)),
+        ({"ratio": 0.7}, (0.7, 0.91)),
+        ({"weak_ratio": 0.0}, (0.83, 0.0)),
+        ({"ratio": 1.0, "weak_ratio": 1.0}, (1.0, 1.0)),
+    ],
+)
+def test_ratio_tests_are_those_given_or_the_descriptors_own(sequence, given, taken):
+    made = sequence()
+    made.run(**given)
+    assert made.ratios == [taken]
+
+
+def test_what_keypoints_are_turned_to_is_what_was_asked_for(sequence):
+    made = sequence()
+    features, _ = made.run(orientation="upright")
+    made.run()
+    assert made.orientations == ["upright", "auto"]
+    assert made.record.data["stages"]["features"]["orientation"] == features.orientations.way == "gradient"

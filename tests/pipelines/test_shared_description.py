@@ -5,7 +5,8 @@ from sfm.features.patch_window import PatchWindow
 from sfm.features.patches import extract_patches
 from sfm.files import read_tensors
 from sfm.images.photo_set import read_photo_set
-from sfm.pipelines.features import detect_keypoints, extract_features
+from sfm.pipelines.features import extract_features
+from sfm.pipelines.keypoints import DecodedImages, detect_keypoints
 from sfm.pipelines.shared_description import describe_together
 from sfm.workspace import Workspace
 
@@ -43,8 +44,9 @@ class TestTogether:
             read_photo_set(folder).photos,
             Corners(),
         )
-        detect_keypoints(photos, workspace, detector, 1600)
-        return workspace, describe_together(photos, workspace, detector, descriptors, 1600, Heard())
+        images = DecodedImages(1600)
+        detect_keypoints(photos, workspace, detector, images)
+        return workspace, describe_together(photos, workspace, detector, descriptors, images)
 
     def rows(self, workspace, name):
         return read_tensors(workspace.descriptors(name, "sub/b.jpg"))[0]["descriptors"]
@@ -95,10 +97,10 @@ class TestTogether:
             read_photo_set(folder).photos,
             Corners(),
         )
-        detect_keypoints(photos, workspace, detector, 1600)
+        detect_keypoints(photos, workspace, detector, DecodedImages(1600))
         for photo in photos:
             photo.content_hash  # noqa: B018 - read while it is there
         (folder / "a.jpg").unlink()
-        made = describe_together(photos, workspace, detector, [Means()], 1600, Heard())
+        made = describe_together(photos, workspace, detector, [Means()], DecodedImages(1600))
         assert made.described == {"means": 2}
         assert made.seconds == {"means": None}
