@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DogDetector
@@ -12,9 +13,11 @@ from sfm.mapping.colmap_verifier import make_verifier
 from sfm.matching.pairs import Pair
 from sfm.pipelines.features import FeatureSet, describe_rest, extract_features
 from sfm.pipelines.matching import PairSet, match_pairs
+from sfm.pipelines.orientation import remember_orientations
 from sfm.pipelines.pairs import pairs_to_match
 from sfm.pipelines.run_record import RunRecord
 from sfm.pipelines.stage_options import ReconstructOptions
+from sfm.pipelines.turned_images import find_turns, loose_images
 from sfm.progress import Progress
 from sfm.viewgraph.connection import poorly_connected
 from sfm.words import count
@@ -32,7 +35,8 @@ def describe_and_match(
 ) -> tuple[FeatureSet, PairSet]:
     """Describe and match the first keypoints of all images, then all keypoints of images that need them.
 
-    These are the images that are poorly connected, and those they were matched with.
+    These are the images that are poorly connected, and those they were matched with. Images that then still match no
+    other, and whose turn was only assumed, are tried by other turns.
 
     Parameters
     ----------
@@ -72,7 +76,7 @@ def describe_and_match(
     with record.stage("matching"):
         photos = [image.photo for image in features.images]
         pairs = pairs_to_match(photos, workspace, descriptor.name, options.pairs, progress)
-    reused = len(pairs)
+    reused, tried_turns = len(pairs), False
     while True:
         with record.stage("matching") as counts:
             pair_set = match_pairs(
@@ -90,10 +94,32 @@ def describe_and_match(
             counts.update(pairs=len(pairs), reused=reused, accepted=len(pair_set.accepted))
         poor = poorly_connected(pair_set.pairs)
         more = _described_in_part(features, poor, pairs)
-        if not more:
-            return features, pair_set
-        few, all_of = count(len(poor), "images"), count(len(more), "images")
-        progress.say(f"{few} with few matches: all keypoints of {all_of} are described.")
+        if more:
+            few, all_of = count(len(poor), "images"), count(len(more), "images")
+            progress.say(f"{few} with few matches: all keypoints of {all_of} are described.")
+        else:
+            loose = [] if tried_turns else loose_images(features, pair_set)
+            tried_turns = True
+            if not loose:
+                return features, pair_set
+            by_name = {name: cameras.cameras[cameras.camera_of[name]] for name in features.names}
+            turns = find_turns(
+                loose,
+                features,
+                pair_set,
+                descriptor,
+                matching,
+                verifier,
+                by_name,
+                workspace,
+                max_size,
+                progress,
+            )
+            if not turns:
+                return features, pair_set
+            features = replace(features, orientations=features.orientations.with_turns(turns))
+            remember_orientations(features.orientations, workspace)
+            more = set(turns)
         with record.stage("features") as counts:
             features = describe_rest(features, more, workspace, detector, descriptor, max_size, progress)
             counts.update(_counted(features))
@@ -107,7 +133,7 @@ def _described_in_part(features: FeatureSet, poor: Collection[str], pairs: Seque
     return concerned & {image.photo.name for image in features.images if not image.in_full}
 
 
-def _counted(features: FeatureSet) -> dict[str, int]:
+def _counted(features: FeatureSet) -> dict[str, int | str]:
     return {
         "images": len(features.images),
         "detected": sum(image.detected for image in features.images),

@@ -177,7 +177,7 @@ def read_pair(
     detected = {side: detector.detect(image) for side, image in zip("AB", images, strict=True)}
     orientations = orientations_of_few(
         detected,
-        ["AB"],
+        [("A", "B")],
         lambda side, keypoints: descriptor.describe(images["AB".index(side)], keypoints),
         {
             side: exif_turn_deg(photo.exif.orientation)

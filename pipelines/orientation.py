@@ -65,6 +65,11 @@ def find_orientations(
     """
     exif = {photo.name: exif_turn_deg(photo.exif.orientation) for photo in photos}
     if orientation == "gradient":
+        if descriptor.trained_on == "image":
+            progress.say(
+                f"{descriptor.name} was trained on keypoints that are turned one way an image: turned to gradients, "
+                "as --orientation gradient has them, fewer match."
+            )
         return BY_GRADIENT
     if orientation == "upright":
         return upright_by_exif(exif)
@@ -83,6 +88,12 @@ def find_orientations(
     for doubt in found.doubts:
         progress.warn(doubt)
     return found
+
+
+def remember_orientations(orientations: ImageOrientations, workspace: Workspace) -> None:
+    """Keep what has been found out since, for the same photographs and keypoints."""
+    record = json.loads(workspace.orientations.read_text(encoding="utf-8"))
+    write_json(workspace.orientations, {**record, **vars(orientations)})
 
 
 def _recorded(path: Path, recipe: Recipe) -> ImageOrientations | None:

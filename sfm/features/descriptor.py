@@ -25,11 +25,15 @@ class Descriptor(ABC):
         Length of a row.
     ratio_tests
         How distinct matches of its rows have to be.
+    trained_on
+        How the keypoints were turned that it was trained on: all of an "image" one way, or each to its "gradient"; None
+        where it was not trained.
     """
 
     name: str
     dimension: int
     ratio_tests: RatioTests = LOWES
+    trained_on: str | None = None
 
     @abstractmethod
     def describe(self, image: GrayImage, keypoints: Keypoints) -> NDArray[np.float32]:

@@ -57,8 +57,8 @@ class NetworkDescriptor(Descriptor):
         Patches at once; None to learn what suits the device.
     precision
         "float32", "bfloat16", "float16", "int8" (on a CPU), or "auto": the one the hardware is fastest in.
-    ratio_tests
-        How distinct matches of its rows have to be.
+    ratio_tests, trained_on
+        See `Descriptor`.
     """
 
     dimension = DIMENSION
@@ -74,8 +74,9 @@ class NetworkDescriptor(Descriptor):
         batch_size: int | None = None,
         precision: str = "auto",
         ratio_tests: RatioTests = LOWES,
+        trained_on: str | None = None,
     ) -> None:
-        self.name, self.ratio_tests = name, ratio_tests
+        self.name, self.ratio_tests, self.trained_on = name, ratio_tests, trained_on
         self.patch_windows = patch_windows
         self._sha256 = weights_sha256
         self._device = choose_device(device)
@@ -187,6 +188,7 @@ def make_network_descriptor(
         patch_windows=(window, wider) if pooling else (window,),
         batch_size=batch_size,
         ratio_tests=loaded.ratio_tests,
+        trained_on=loaded.orientation,
     )
 
 

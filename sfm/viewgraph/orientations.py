@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,6 +19,7 @@ _CONTRADICTING = 0.2
 # Rolls are rounded so that another photograph in the set does not have all of them described anew.
 _STEP_DEG = 5
 _QUARTER_DEG = 45.0
+_USUAL = 4
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class ImageOrientations:
     doubts
         Sentences about photographs that may stand otherwise.
     unknown
-        Names of images whose turn was only assumed, where others are turned.
+        Names of images whose turn no pair tells: it is assumed.
     """
 
     way: str
@@ -43,6 +45,17 @@ class ImageOrientations:
     reason: str = "as asked for"
     doubts: Sequence[str] = ()
     unknown: Sequence[str] = ()
+
+    def with_turns(self, turn_deg: Mapping[str, int]) -> ImageOrientations:
+        """Return the same with other turns of some images, which are known now."""
+        return replace(self, turn_deg={**self.turn_deg, **turn_deg}, unknown=_without(self.unknown, turn_deg))
+
+    @property
+    def usual_turns_deg(self) -> list[int]:
+        """Return the quarter turns and, where images are turned otherwise, the eighths that they have."""
+        eighths = Counter(int(45 * round(turn / 45)) % 360 for turn in self.turn_deg.values())
+        common = [turn for turn, _ in eighths.most_common(_USUAL)]
+        return list(dict.fromkeys([*common, 0, 180, 90, 270]))[: _USUAL + 1]
 
     def of(self, name: str) -> int | None:
         """Return what the keypoints of an image are turned to; None for the gradients around them."""
@@ -94,9 +107,9 @@ def decide_orientations(
             if rolls
             else "no pair tells how the photographs are turned, so they are taken to stand upright"
         )
-        return upright_by_exif(exif_turn_deg, reason)
+        return replace(upright_by_exif(exif_turn_deg, reason), unknown=_without(exif_turn_deg, rolls))
     turns = {name: _rounded(rolls.get(name, exif_turn_deg[name])) for name in exif_turn_deg}
-    unknown = [name for name in exif_turn_deg if name not in rolls]
+    unknown = _without(exif_turn_deg, rolls)
     span = sorted(turns[name] for name in rolls) or [0]
     return ImageOrientations(
         "view-graph",
@@ -105,6 +118,10 @@ def decide_orientations(
         [*_exif_doubts(off_deg, exif_turn_deg), *_unknown_doubts(unknown)],
         unknown,
     )
+
+
+def _without(names: Iterable[str], told: Collection[str]) -> list[str]:
+    return [name for name in names if name not in told]
 
 
 def _exif_doubts(off_deg: Mapping[str, float], exif_turn_deg: Mapping[str, int]) -> list[str]:
