@@ -7,7 +7,7 @@ take part in making it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import networkx as nx
@@ -42,7 +42,7 @@ class SelfCheck:
     Attributes
     ----------
     focal_ratios
-        Focal length in the map over that of EXIF, by camera id, for cameras whose EXIF gives one.
+        Focal length in the map over that of EXIF, by camera id, for cameras whose EXIF gives one that was not held.
     gps
         Residual to the images' GPS positions; None where fewer than four have one.
     pairs
@@ -59,6 +59,10 @@ class SelfCheck:
         for them; and they may agree with each other, like two wings of a building that repeats.
     problems
         One sentence for every finding that makes the map doubtful; empty for a good map.
+    off_exif
+        What says which camera's focal length is not that of EXIF, by camera id: a problem, or a remark.
+    remarks
+        One sentence for every finding that makes what was given doubtful, and not the map.
     """
 
     focal_ratios: dict[int, float]
@@ -68,6 +72,18 @@ class SelfCheck:
     contradicting_share: float
     misplaced: tuple[str, ...]
     problems: tuple[str, ...]
+    off_exif: Mapping[int, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    def doubting(self, *problems: str) -> SelfCheck:
+        """Return the check with more that makes the map doubtful."""
+        return replace(self, problems=(*self.problems, *problems))
+
+    def doubting_exif(self) -> SelfCheck:
+        """Return the check with EXIF in doubt, instead of the map, where their focal lengths differ."""
+        others = tuple(problem for problem in self.problems if problem not in self.off_exif.values())
+        told = [f"EXIF does not fit the photographs: {problem}" for problem in self.off_exif.values()]
+        return replace(self, problems=others, remarks=tuple(dict.fromkeys([*self.remarks, *told])))
 
     @property
     def contradicting_pairs(self) -> int:
@@ -91,6 +107,7 @@ class SelfCheck:
             "contradicting_share": self.contradicting_share,
             "misplaced": list(self.misplaced),
             "problems": list(self.problems),
+            "remarks": list(self.remarks),
         }
 
 
@@ -120,12 +137,13 @@ def check_map(
         Largest epipolar error of a verified match.
     """
     ratios = focal_ratios(sparse_map, prior)
-    problems = [
-        f"camera {i} has a focal length of {sparse_map.cameras[i].focal_px:.0f} px where "
+    off_exif = {
+        i: f"camera {i} has a focal length of {sparse_map.cameras[i].focal_px:.0f} px where "
         f"EXIF says {prior[i].focal_px:.0f}"
         for i, ratio in ratios.items()
         if abs(ratio - 1) > FOCAL_TOLERANCE
-    ]
+    }
+    problems = list(off_exif.values())
     residual = residual_to_gps(sparse_map, gps)
     if residual and residual.rms_m > max(_GPS_NOISE_M, _GPS_SHARE_OF_SPREAD * residual.spread_m):
         problems.append(
@@ -146,15 +164,19 @@ def check_map(
         share,
         _misplaced(sparse_map, agreements),
         tuple(problems),
+        off_exif,
     )
 
 
 def focal_ratios(sparse_map: SparseMap, prior: Mapping[int, Camera]) -> dict[int, float]:
-    """Return the map's focal lengths over those of EXIF, by camera id, where EXIF gives one that was not held."""
+    """Return the map's focal lengths over those of EXIF, by camera id, where EXIF gives one that was not held.
+
+    One that was held is the same to the last digit, which no adjustment leaves it.
+    """
     return {
         i: camera.focal_px / prior[i].focal_px
         for i, camera in sparse_map.cameras.items()
-        if prior[i].focal_is_known and not prior[i].fixed
+        if prior[i].focal_is_known and not prior[i].fixed and camera.focal_px != prior[i].focal_px
     }
 
 

@@ -55,7 +55,7 @@ def observations(sparse_map):
 def check(sparse_map, prior=None, gps=None, verified=None, pairs=None):
     return check_map(
         sparse_map,
-        prior or known(sparse_map),
+        prior or known(sparse_map, 1.001),
         gps or {},
         combinations(NAMES, 2) if pairs is None else pairs,
         verified or observations(sparse_map),
@@ -78,7 +78,7 @@ def moved(sparse_map, names, offset):
 def test_nothing_speaks_against_a_good_map(good):
     found = check(good, gps=gps_of(good, noise_m=2.0))
     assert found.problems == ()
-    assert list(found.focal_ratios.values()) == [1.0]
+    assert list(found.focal_ratios.values()) == [pytest.approx(1 / 1.001)]
     assert found.gps.rms_m < 4
     assert (found.pairs, found.contradicting_pairs) == (28, 0)
 
@@ -92,6 +92,19 @@ def test_a_focal_length_far_from_exif(good, factor, wrong):
         assert found.problems == (
             f"camera 3 has a focal length of 505 px where EXIF says {505 * factor:.0f}",
         )
+
+
+def test_a_focal_length_that_was_held_proves_nothing(good):
+    assert check(good, prior=known(good)).focal_ratios == {}
+
+
+def test_where_the_map_stands_exif_is_in_doubt(good):
+    found = check(good, prior=known(good, 1.6)).doubting("another").doubting_exif()
+    assert found.problems == ("another",)
+    assert found.remarks == (
+        "EXIF does not fit the photographs: camera 3 has a focal length of 505 px where EXIF says 808",
+    )
+    assert found.doubting_exif() == found
 
 
 def test_a_guessed_focal_length_proves_nothing(good):
@@ -240,6 +253,7 @@ def test_findings_are_json(good):
         "contradicting_share",
         "misplaced",
         "problems",
+        "remarks",
     }
     assert data["gps"]["positions"] == 8
     assert json.loads(json.dumps(check(good).as_json()))["gps"] is None
