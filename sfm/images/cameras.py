@@ -15,6 +15,7 @@ from sfm.images.photo_set import Photo, PhotoSet
 from sfm.options import check, option
 
 FOCAL_GUESS_PER_SIDE = 1.2  # focal length over longer side where nothing is known, as COLMAP guesses
+_FISHEYE_GUESS_PER_SIDE = 0.4  # the same for a fisheye lens, which then sees 143 degrees across
 _MAX_SIZES_OF_ONE_CAMERA = 4  # more image sizes than these come from many cameras
 
 
@@ -144,15 +145,20 @@ def _camera_of_group(group: Sequence[Photo], options: CameraOptions) -> Camera:
             )
     told = [(focal, photo) for photo in group if (focal := photo.exif.focal_px(photo.width, photo.height))]
     known = [focal for focal, photo in told if photo.exif.is_of_size(photo.width, photo.height)]
-    focals = known or [focal for focal, _ in told] or [guessed_focal_px(first.width, first.height)]
+    focals = (
+        known
+        or [focal for focal, _ in told]
+        or [guessed_focal_px(options.camera_model, first.width, first.height)]
+    )
     return Camera.from_focal(
         options.camera_model, first.width, first.height, median(focals), focal_is_known=bool(known)
     )
 
 
-def guessed_focal_px(width: int, height: int) -> float:
-    """Return the focal length in pixels that is taken where nothing is known."""
-    return FOCAL_GUESS_PER_SIDE * max(width, height)
+def guessed_focal_px(model: str, width: int, height: int) -> float:
+    """Return the focal length in pixels that is taken where nothing is known but COLMAP's camera model."""
+    per_side = _FISHEYE_GUESS_PER_SIDE if model.endswith("FISHEYE") else FOCAL_GUESS_PER_SIDE
+    return per_side * max(width, height)
 
 
 def _zoom_assumed(groups: Iterable[Sequence[Photo]]) -> frozenset[int]:

@@ -76,7 +76,7 @@ def _without_assumed(assignment: CameraAssignment) -> tuple[dict[int, Camera], d
 
 
 def _guessed(camera: Camera) -> Camera:
-    focal_px = guessed_focal_px(camera.width, camera.height)
+    focal_px = guessed_focal_px(camera.model, camera.width, camera.height)
     return Camera.from_focal(camera.model, camera.width, camera.height, focal_px, focal_is_known=False)
 
 

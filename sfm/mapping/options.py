@@ -40,6 +40,11 @@ class MappingOptions:
         "Let that adjustment also find the principal point of a camera that took eight or more of the images and whose "
         "intrinsics are refined; it is taken over only where the images clearly say so.",
     )
+    lens_model: bool = option(
+        True,
+        "Let that adjustment also take further distortion coefficients, or a fisheye's, for a camera that took "
+        "eight or more of the images and whose intrinsics are refined, where errors clearly ask for them.",
+    )
     second_map: bool = option(
         True,
         "Map once more without the verified pairs that contradict the first map, where they hold more than 3% of the "

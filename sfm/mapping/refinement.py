@@ -113,8 +113,8 @@ def refine_robustly(
 def _adjusted_once(model: Model, principal_point: bool, adjustment: Adjustment) -> Model:
     images_of = _images_of_cameras(model)
     refined = images_of.keys() - set(adjustment.held_cameras)
-    busy = {i for i in refined if len(images_of[i]) >= _IMAGES_OF_A_CAMERA}
-    if principal_point and busy == refined and _are_known(model, busy):
+    busy = busy_cameras(model, adjustment.held_cameras)
+    if principal_point and busy == refined and principal_points_are_known(model, busy):
         with_points = adjustment.of(pycolmap.Reconstruction(model), principal_point=True)
         if _are_believed(with_points.model, busy):
             return with_points.model
@@ -140,6 +140,12 @@ def _images_of_cameras(model: Model) -> dict[int, list[int]]:
     for image_id in model.reg_image_ids():
         images.setdefault(model.image(image_id).camera_id, []).append(image_id)
     return images
+
+
+def busy_cameras(model: Model, held_cameras: Collection[int]) -> set[int]:
+    """Return the cameras that took many of a model's images and are not held: what these say of a lens is believed."""
+    images_of = _images_of_cameras(model)
+    return {i for i in images_of.keys() - set(held_cameras) if len(images_of[i]) >= _IMAGES_OF_A_CAMERA}
 
 
 def _without_distortion(
@@ -192,11 +198,11 @@ def _with_principal_points(adjusted: Adjusted, busy: Collection[int], adjustment
     of_busy_only = replace(adjustment, held_cameras=set(model.cameras) - set(busy))
     refined = of_busy_only.of(model, principal_point=True)
     gain = 2 * (adjusted.cost - refined.cost) / adjustment.sigma_px**2
-    clear = gain > _SIGNIFICANT or _are_known(adjusted.model, busy)
+    clear = gain > _SIGNIFICANT or principal_points_are_known(adjusted.model, busy)
     return refined if clear and _are_believed(model, busy) else adjusted
 
 
-def _are_known(model: Model, cameras: Iterable[int]) -> bool:
+def principal_points_are_known(model: Model, cameras: Iterable[int]) -> bool:
     """Whether the images have said where the principal point of any of these cameras is."""
     return any(_off_centre(model.camera(i)) > 0 for i in cameras)
 

@@ -130,6 +130,11 @@ class TestTold:
             0,
         )
 
+    def test_a_fisheye_is_guessed_to_see_far_more(self):
+        assert assign(photo("a.jpg"), camera_model="OPENCV_FISHEYE").cameras[1].focal_px == pytest.approx(
+            409.6
+        )
+
     @pytest.mark.parametrize("options", [{"camera": "mine"}, {"camera_model": "PERFECT"}])
     def test_unknown_choices(self, options):
         with pytest.raises(InputError, match="choose one of"):
