@@ -178,11 +178,12 @@ class Attempts:
     def without_contradictions(self, first: Outcome) -> Outcome:
         """Map again without the pairs that contradict a map, if they can bend it; return the map that stands.
 
-        They can if they are many, or if they decide where an image is. If the new map is smaller, the first one may
-        have been put together wrongly, and the pairs left out be the right ones. Then all pairs are mapped again
-        from another start, and the sounder map stands.
+        They can if they are many, or if they decide where an image is, or fold the map. If the new map is smaller, the
+        first one may have been put together wrongly, and the pairs left out be the right ones. Then all pairs are
+        mapped again from another start, and the sounder map stands.
         """
-        if first.check.contradicting_share <= _BENDS and first.misplaced_share <= _FEW:
+        few = first.check.contradicting_share <= _BENDS and first.misplaced_share <= _FEW
+        if few and not first.check.is_folded:
             return first
         best = self._without_pairs(first, first.check.contradicting) or first
         if best is not first and best.placed >= len(first.largest.images):

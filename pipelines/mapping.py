@@ -145,6 +145,7 @@ def build_map(
             pairs=[(pair.name1, pair.name2) for pair in pair_set.accepted],
             verified_points=database.verified_points,
             threshold_px=threshold_px,
+            rejected=[(pair.name1, pair.name2) for pair in pair_set.pairs if not pair.accepted],
         )
         attempts = Attempts(mapper, database, check, cameras, options.seed, progress)
         best = attempts.in_turn(strategies)

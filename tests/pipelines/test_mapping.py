@@ -11,6 +11,7 @@ import pytest
 from sfm.errors import WorkError
 from sfm.evaluation.poses import evaluate_poses
 from sfm.evaluation.trajectory import Trajectory
+from sfm.geometry.camera import Camera
 from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo
 from sfm.mapping import mapper
@@ -299,6 +300,18 @@ def test_of_equal_maps_the_first_stands_whatever_their_points(workspace, monkeyp
     assert len(attempts) > 1
     assert attempts[0]["points"] < attempts[1]["points"]
     assert made.chosen == attempts[0]["chosen"]
+
+
+@pytest.mark.parametrize("lens_model", [True, False])
+def test_a_lens_of_two_coefficients_is_mapped_with_both(workspace, lens_model):
+    """Completed from a database that knows of one."""
+    lens = Camera("RADIAL", 640, 480, (500.0, 319.5, 239.5, -0.5, 0.5))
+    names = [f"w{i:02d}.jpg" for i in range(10)]
+    truth = along_a_wall(names, points=2500, camera=lens)
+    made, _ = run(workspace, truth, cameras={1: replace(CAMERA, focal_is_known=False)}, lens_model=lens_model)
+    assert (made.models[0].cameras[1].model == "RADIAL") == lens_model
+    found = evaluate_poses(made.models[0].poses, Trajectory(truth.poses))
+    assert (found.registered, found.ate_rmse < 0.005) == (10, lens_model)
 
 
 def with_focal(focal_px):
