@@ -153,8 +153,8 @@ def _sensor_mm(photo: Mapping[int, Any]) -> float | None:
 
 
 def _pixels(photo: Mapping[int, Any]) -> tuple[float, float] | None:
-    sides = _positive(photo.get(_PIXELS_X)), _positive(photo.get(_PIXELS_Y))
-    return None if sides[0] is None or sides[1] is None else (max(sides), min(sides))
+    across, down = _positive(photo.get(_PIXELS_X)), _positive(photo.get(_PIXELS_Y))
+    return None if across is None or down is None else (max(across, down), min(across, down))
 
 
 def _position(gps: Mapping[int, Any]) -> tuple[float | None, float | None]:

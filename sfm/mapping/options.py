@@ -20,7 +20,7 @@ class MappingOptions:
     refine_intrinsics: str = option(
         "auto",
         "Whether bundle adjustment refines focal length and distortion. auto: yes, but an EXIF focal length is "
-        "held on a walk, and where the map would contradict it.",
+        "held on a walk, and where the map would contradict it, unless errors clearly ask for another.",
         choices=("auto", "always", "never"),
     )
     robust: bool = option(
