@@ -46,7 +46,7 @@ def side_by_side(sparse_map: SparseMap, pairs: Iterable[tuple[str, str]]) -> lis
 
 
 def _points(sparse_map: SparseMap, image: MapImage) -> NDArray[np.float64]:
-    return sparse_map.xyz[np.searchsorted(sparse_map.point_ids, image.point_ids[image.point_ids >= 0])]
+    return sparse_map.xyz[np.isin(sparse_map.point_ids, image.point_ids)]
 
 
 def _sees(sparse_map: SparseMap, image: MapImage, other: MapImage, xyz: NDArray[np.float64]) -> bool:
