@@ -100,6 +100,8 @@ def _tell_check(console: Console, check: dict[str, Any]) -> None:
     """Say what speaks for and against the map, beyond its own reprojection errors."""
     if check["problems"]:
         console.warn(f"This map is doubtful: {'; '.join(check['problems'])}.")
+    for remark in check.get("remarks", ()):
+        console.warn(f"{remark}.")
     if misplaced := check.get("misplaced"):  # not in records of earlier versions
         console.warn(
             f"No pair that agrees with the map holds {listed(misplaced)} in place: they may be misplaced."

@@ -36,7 +36,7 @@ from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view
 from sfm.words import count
 from sfm.workspace import Recipe, Workspace, changes
 
-MAPPING_VERSION = 11
+MAPPING_VERSION = 12
 _RECORD = "mapping.json"
 # Longer side of the pictures that give a map its colours while it grows.
 _COARSE_PX = 256
@@ -145,8 +145,9 @@ def build_map(
             pairs=[(pair.name1, pair.name2) for pair in pair_set.accepted],
             verified_points=database.verified_points,
             threshold_px=threshold_px,
+            rejected=[(pair.name1, pair.name2) for pair in pair_set.pairs if not pair.accepted],
         )
-        attempts = Attempts(mapper, database, check, options.seed, progress)
+        attempts = Attempts(mapper, database, check, cameras, options.seed, progress)
         best = attempts.in_turn(strategies)
         if best is not None and options.second_map:
             best = attempts.without_contradictions(best)

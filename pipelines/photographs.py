@@ -46,6 +46,8 @@ def read_photographs(
         cameras = assign_cameras(photo_set, options.cameras, _given_intrinsics(options.cameras))
         counts.update(images=len(photo_set.photos), cameras=len(cameras.cameras))
         progress.say(f"{count(len(photo_set.photos), 'photographs')}, {cameras.summary}")
+        for doubt in cameras.doubts:
+            progress.warn(doubt)
         if options.pairs.pair_list is not None:
             listed_pairs(options.pairs.pair_list, photo_set.names)
     if len(photo_set.photos) < 2:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sfm.errors import WorkError
 from sfm.evaluation.correctness import correct_images, judge_map
 from sfm.evaluation.gps import MIN_POSITIONS
 from sfm.export import ExportContext, export
@@ -31,6 +32,12 @@ from sfm.pipelines.photographs import (
     default_output,
     read_photographs,
     refuse_output_among_images,
+)
+from sfm.pipelines.revised_cameras import (
+    keep_revision,
+    revise_by_map,
+    revise_without_map,
+    revised_before,
 )
 from sfm.pipelines.run_record import RunRecord, read_record
 from sfm.pipelines.stage_options import ReconstructOptions
@@ -144,7 +151,7 @@ def map_photographs(
     photo_set, cameras = photographs.photo_set, photographs.cameras
     with workspace.lock():
         earlier = read_record(workspace.run_record)
-        features, pair_set, mapping = _run_stages(
+        cameras, features, pair_set, mapping = _run_stages(
             photo_set, cameras, options, descriptor, workspace, record, progress, watch
         )
         with record.stage("write"):
@@ -167,10 +174,38 @@ def _run_stages(
     record: RunRecord,
     progress: Progress,
     watch: Watch | None,
-) -> tuple[FeatureSet, PairSet, MappingResult]:
-    features, pair_set = describe_and_match(
-        photo_set, cameras, options, descriptor, workspace, record, progress
-    )
+) -> tuple[CameraAssignment, FeatureSet, PairSet, MappingResult]:
+    """Describe, match and map, again with other cameras where the map, or that there is none, asks for them."""
+    first, cameras = cameras, revised_before(workspace, cameras, progress)
+    while True:
+        features, pair_set = describe_and_match(
+            photo_set, cameras, options, descriptor, workspace, record, progress
+        )
+        try:
+            mapping = _mapped(features, pair_set, cameras, options, workspace, record, progress, watch)
+        except WorkError:
+            revision = revise_without_map(cameras)
+            if revision is None:
+                raise
+        else:
+            revision = revise_by_map(cameras, mapping)
+            if revision is None:
+                return cameras, features, pair_set, mapping
+        progress.warn(revision.reason)
+        cameras = revision.cameras
+        keep_revision(workspace, first, revision)
+
+
+def _mapped(
+    features: FeatureSet,
+    pair_set: PairSet,
+    cameras: CameraAssignment,
+    options: ReconstructOptions,
+    workspace: Workspace,
+    record: RunRecord,
+    progress: Progress,
+    watch: Watch | None,
+) -> MappingResult:
     with record.stage("mapping") as counts:
         mapping = build_map(
             [image.photo for image in features.images],
@@ -185,7 +220,7 @@ def _run_stages(
             options.hindrances(),
         )
         counts.update(reused=mapping.reused, models=len(mapping.models))
-    return features, pair_set, mapping
+    return mapping
 
 
 def _write_products(

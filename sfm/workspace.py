@@ -206,6 +206,11 @@ class Workspace:
         return self.root / "mapping"
 
     @property
+    def revised_cameras(self) -> Path:
+        """Which cameras took the photographs, where a map spoke against what was known before it."""
+        return self.root / "cameras.json"
+
+    @property
     def run_record(self) -> Path:
         """What was done: options, versions, time and counts of every stage."""
         return self.root / "run.json"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from statistics import median
@@ -15,6 +15,7 @@ from sfm.images.photo_set import Photo, PhotoSet
 from sfm.options import check, option
 
 FOCAL_GUESS_PER_SIDE = 1.2  # focal length over longer side where nothing is known, as COLMAP guesses
+_FISHEYE_GUESS_PER_SIDE = 0.4  # the same for a fisheye lens, which then sees 143 degrees across
 _MAX_SIZES_OF_ONE_CAMERA = 4  # more image sizes than these come from many cameras
 
 
@@ -46,11 +47,17 @@ class CameraAssignment:
         Camera id by photo name.
     summary
         One line that says what was chosen.
+    doubts
+        One sentence for each group of photographs whose EXIF is of other pictures.
+    zoom_assumed
+        Ids of the cameras that nothing but an equal size, and maybe make, says were zoomed alike in all photographs.
     """
 
     cameras: dict[int, Camera]
     camera_of: dict[str, int]
     summary: str
+    doubts: tuple[str, ...] = ()
+    zoom_assumed: frozenset[int] = frozenset()
 
 
 def camera_key(exif: Exif, width: int, height: int) -> tuple[str | float | int | None, ...] | None:
@@ -90,7 +97,11 @@ def assign_cameras(
     cameras = {i: _camera_of_group(group, options) for i, group in enumerate(groups.values(), start=1)}
     camera_of = {photo.name: i for i, group in enumerate(groups.values(), start=1) for photo in group}
     return CameraAssignment(
-        cameras, camera_of, f"{_counts(cameras, camera_of)}, {how}; {_focal_told(cameras)}"
+        cameras,
+        camera_of,
+        f"{_counts(cameras, camera_of)}, {how}; {_focal_told(cameras)}",
+        tuple(filter(None, map(_other_size_told, groups.values()))),
+        _zoom_assumed(groups.values()) if options.camera == "auto" else frozenset(),
     )
 
 
@@ -132,10 +143,42 @@ def _camera_of_group(group: Sequence[Photo], options: CameraOptions) -> Camera:
                 f"--camera {options.camera}: {first.name} is {_size(first)} and {photo.name} {_size(photo)}, "
                 "so they cannot share a camera; use --camera auto or per-image."
             )
-    known = [focal for photo in group if (focal := photo.exif.focal_px(photo.width, photo.height))]
-    focal = median(known) if known else FOCAL_GUESS_PER_SIDE * max(first.width, first.height)
+    told = [(focal, photo) for photo in group if (focal := photo.exif.focal_px(photo.width, photo.height))]
+    known = [focal for focal, photo in told if photo.exif.is_of_size(photo.width, photo.height)]
+    focals = (
+        known
+        or [focal for focal, _ in told]
+        or [guessed_focal_px(options.camera_model, first.width, first.height)]
+    )
     return Camera.from_focal(
-        options.camera_model, first.width, first.height, focal, focal_is_known=bool(known)
+        options.camera_model, first.width, first.height, median(focals), focal_is_known=bool(known)
+    )
+
+
+def guessed_focal_px(model: str, width: int, height: int) -> float:
+    """Return the focal length in pixels that is taken where nothing is known but COLMAP's camera model."""
+    per_side = _FISHEYE_GUESS_PER_SIDE if model.endswith("FISHEYE") else FOCAL_GUESS_PER_SIDE
+    return per_side * max(width, height)
+
+
+def _zoom_assumed(groups: Iterable[Sequence[Photo]]) -> frozenset[int]:
+    return frozenset(
+        i
+        for i, group in enumerate(groups, start=1)
+        if len(group) > 1 and not any(photo.exif.focal_mm or photo.exif.focal_35mm for photo in group)
+    )
+
+
+def _other_size_told(group: Sequence[Photo]) -> str | None:
+    others = [photo for photo in group if not photo.exif.is_of_size(photo.width, photo.height)]
+    if not others or not others[0].exif.pixels:
+        return None
+    first, (longer, shorter) = others[0], others[0].exif.pixels
+    of_how_many = first.name if len(others) == 1 else f"{first.name} and {_number(len(others) - 1, 'other')}"
+    return (
+        f"EXIF of {of_how_many} is of a picture of {longer:.0f} x {shorter:.0f} pixels, and the file has "
+        f"{max(first.width, first.height)} x {min(first.width, first.height)}: it was cropped or enlarged "
+        "since, and the focal length in EXIF is taken for a guess."
     )
 
 

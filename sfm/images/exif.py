@@ -12,6 +12,7 @@ from PIL import Image
 
 _FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
 _PLAUSIBLE_FOCAL_PER_SIDE = (0.1, 50.0)  # focal length over longer side: from fisheye to telescope
+_SAME_SHAPE = 0.01  # of the shorter side, and a pixel of rounding
 _MM_PER_FOCAL_PLANE_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
 
 # Tag numbers, by the directory that holds them.
@@ -39,6 +40,8 @@ class Exif:
         Focal length in millimetres of the lens with the same view on 36 x 24 mm film.
     sensor_mm
         Longer side of the sensor in millimetres, from the focal plane resolution.
+    pixels
+        Longer and shorter side of the photograph in pixels when EXIF was written.
     orientation
         How the stored pixels must be turned to stand upright: 1 (as they are) to 8.
     latitude_deg, longitude_deg
@@ -55,6 +58,7 @@ class Exif:
     focal_mm: float | None = None
     focal_35mm: float | None = None
     sensor_mm: float | None = None
+    pixels: tuple[float, float] | None = None
     orientation: int = 1
     latitude_deg: float | None = None
     longitude_deg: float | None = None
@@ -77,6 +81,18 @@ class Exif:
         least, most = _PLAUSIBLE_FOCAL_PER_SIDE
         return focal if least <= focal / longer <= most else None
 
+    def is_of_size(self, width: int, height: int) -> bool:
+        """Whether a width x height image may show all that the camera took; where EXIF has no size, it may.
+
+        A copy made smaller does, and its focal length follows from EXIF. One of another shape was cropped, and a larger
+        one may have been: what EXIF says of its focal length is then a guess.
+        """
+        if self.pixels is None:
+            return True
+        longer, shorter = max(width, height), min(width, height)
+        scale = longer / self.pixels[0]
+        return longer <= self.pixels[0] and abs(shorter - scale * self.pixels[1]) <= _SAME_SHAPE * shorter + 1
+
 
 def read_exif(image: Image.Image) -> Exif:
     """Read the EXIF fields of an opened image; damaged EXIF counts as none."""
@@ -93,6 +109,7 @@ def read_exif(image: Image.Image) -> Exif:
         focal_mm=_positive(photo.get(_FOCAL)),
         focal_35mm=_positive(photo.get(_FOCAL_35MM)),
         sensor_mm=_sensor_mm(photo),
+        pixels=_pixels(photo),
         orientation=_orientation(tags.get(_ORIENTATION)),
         latitude_deg=latitude,
         longitude_deg=longitude,
@@ -133,6 +150,11 @@ def _sensor_mm(photo: Mapping[int, Any]) -> float | None:
         return None
     side = pixels / resolution * unit_mm
     return side if 1 <= side <= 100 else None
+
+
+def _pixels(photo: Mapping[int, Any]) -> tuple[float, float] | None:
+    across, down = _positive(photo.get(_PIXELS_X)), _positive(photo.get(_PIXELS_Y))
+    return None if across is None or down is None else (max(across, down), min(across, down))
 
 
 def _position(gps: Mapping[int, Any]) -> tuple[float | None, float | None]:

@@ -61,7 +61,7 @@ def guess_cameras(
         if (camera.width, camera.height) == (width, height)
         and _same_key(camera_keys.get(str(camera_id)), key)
     ]
-    focal_px = exif.focal_px(width, height)
+    focal_px = exif.focal_px(width, height) if exif.is_of_size(width, height) else None
     guesses = []
     if fitting:
         # One, because every guess costs a RANSAC.

@@ -184,6 +184,7 @@ def complete(
     options.mapper.abs_pose_min_num_inliers = _FEW_POINTS
     registration, triangulation = options.get_mapper(), options.get_triangulation()
     pycolmap.set_random_seed(seed)
+    _take_lenses(cache, model)
     mapper = pycolmap.IncrementalMapper(cache)
     mapper.begin_reconstruction(model)
     for image_id in sorted(model.reg_image_ids()):
@@ -198,6 +199,14 @@ def complete(
     mapper.complete_and_merge_tracks(triangulation)
     mapper.end_reconstruction(discard=False)
     return model
+
+
+def _take_lenses(cache: pycolmap.DatabaseCache, model: Model) -> None:
+    """Give a read database the camera models of a refined map: COLMAP refuses a map that has others."""
+    for i, camera in model.cameras.items():
+        known = cache.camera(i)
+        known.model = camera.model
+        known.params = camera.params
 
 
 def _go_on(

@@ -15,6 +15,7 @@ from sfm.mapping.incremental import (
     run_mapper,
 )
 from sfm.mapping.keypoint_adjustment import LoadView, Moved, adjust_keypoints, take_back_unobserving
+from sfm.mapping.lens_model import fit_lens_model
 from sfm.mapping.loose_images import drop_loose_images
 from sfm.mapping.options import MappingOptions
 from sfm.mapping.refinement import ROUNDS, refine_robustly
@@ -112,7 +113,22 @@ class Mapper:
         models = run_mapper(database, scratch, settings, seed, step, self.watch)
         if not self.options.robust:
             return models
-        return self._held([self._refined(model, settings) for model in models], settings)
+        return self._held(
+            [self._fitted(self._refined(model, settings), settings) for model in models], settings
+        )
+
+    def _fitted(self, model: Model, settings: MapperSettings) -> Model:
+        """Adjust a refined model with further distortion coefficients, or a fisheye's, where it asks for them."""
+        if not self.options.lens_model:
+            return model
+        fitted = fit_lens_model(model, settings.held_cameras, settings.threads)
+        if fitted is None:
+            return model
+        names = sorted({camera.model.name for camera in fitted.cameras.values()})
+        self.progress.say(
+            f"One distortion coefficient does not explain the lens: mapped with {', '.join(names)}."
+        )
+        return self._refined(fitted, settings)
 
     def _completed(
         self, models: list[Model], database: Path, settings: MapperSettings, seed: int, step: Step

@@ -20,7 +20,7 @@ class MappingOptions:
     refine_intrinsics: str = option(
         "auto",
         "Whether bundle adjustment refines focal length and distortion. auto: yes, but an EXIF focal length is "
-        "held on a walk, and where the map would contradict it.",
+        "held on a walk, and where the map would contradict it, unless errors clearly ask for another.",
         choices=("auto", "always", "never"),
     )
     robust: bool = option(
@@ -39,6 +39,11 @@ class MappingOptions:
         True,
         "Let that adjustment also find the principal point of a camera that took eight or more of the images and whose "
         "intrinsics are refined; it is taken over only where the images clearly say so.",
+    )
+    lens_model: bool = option(
+        True,
+        "Let that adjustment also take further distortion coefficients, or a fisheye's, for a camera that took "
+        "eight or more of the images and whose intrinsics are refined, where errors clearly ask for them.",
     )
     second_map: bool = option(
         True,

@@ -99,22 +99,22 @@ def refine_robustly(
     The refined model, which need not be the one given.
     """
     for i in range(rounds):
-        sigma_px = _deviation(model)
+        sigma_px = deviation(model)
         if sigma_px is None:
             break
         expected_px = sigma_px if i else left * sigma_px
-        model = _adjusted_once(model, principal_point, _Adjustment(expected_px, held_cameras, threads))
-        farthest = min(max_error_px, _FARTHEST * (_deviation(model) or sigma_px))
+        model = _adjusted_once(model, principal_point, Adjustment(expected_px, held_cameras, threads))
+        farthest = min(max_error_px, _FARTHEST * (deviation(model) or sigma_px))
         pycolmap.ObservationManager(model).filter_all_points3D(farthest, min_angle_deg)
     model.update_point_3d_errors()
     return model
 
 
-def _adjusted_once(model: Model, principal_point: bool, adjustment: _Adjustment) -> Model:
+def _adjusted_once(model: Model, principal_point: bool, adjustment: Adjustment) -> Model:
     images_of = _images_of_cameras(model)
     refined = images_of.keys() - set(adjustment.held_cameras)
-    busy = {i for i in refined if len(images_of[i]) >= _IMAGES_OF_A_CAMERA}
-    if principal_point and busy == refined and _are_known(model, busy):
+    busy = busy_cameras(model, adjustment.held_cameras)
+    if principal_point and busy == refined and principal_points_are_known(model, busy):
         with_points = adjustment.of(pycolmap.Reconstruction(model), principal_point=True)
         if _are_believed(with_points.model, busy):
             return with_points.model
@@ -125,7 +125,7 @@ def _adjusted_once(model: Model, principal_point: bool, adjustment: _Adjustment)
     return adjusted.model
 
 
-def _deviation(model: Model) -> float | None:
+def deviation(model: Model) -> float | None:
     """Return the standard deviation of an error's coordinates in pixels, by their median; None if there are none."""
     images = model.reg_image_ids()
     looked_at = images[:: max(1, len(images) // _IMAGES_LOOKED_AT)]
@@ -142,9 +142,15 @@ def _images_of_cameras(model: Model) -> dict[int, list[int]]:
     return images
 
 
+def busy_cameras(model: Model, held_cameras: Collection[int]) -> set[int]:
+    """Return the cameras that took many of a model's images and are not held: what these say of a lens is believed."""
+    images_of = _images_of_cameras(model)
+    return {i for i in images_of.keys() - set(held_cameras) if len(images_of[i]) >= _IMAGES_OF_A_CAMERA}
+
+
 def _without_distortion(
-    adjusted: _Adjusted, images_of: Mapping[int, Sequence[int]], adjustment: _Adjustment
-) -> _Adjusted:
+    adjusted: Adjusted, images_of: Mapping[int, Sequence[int]], adjustment: Adjustment
+) -> Adjusted:
     """Return a model adjusted without the distortion of given cameras, but of those whose images clearly show it."""
     model = adjusted.model
     doubted = {i: images for i, images in images_of.items() if model.camera(i).model.name in _UNDISTORTED}
@@ -164,7 +170,7 @@ def _without_distortion(
     return _adjusted_straight(model, doubted.keys() - distorted, adjustment)
 
 
-def _adjusted_straight(model: Model, cameras: Iterable[int], adjustment: _Adjustment) -> _Adjusted:
+def _adjusted_straight(model: Model, cameras: Iterable[int], adjustment: Adjustment) -> Adjusted:
     """Return a copy of a model, adjusted with some of its cameras free of distortion."""
     straight = pycolmap.Reconstruction(model)
     distorted = {i: model.camera(i) for i in cameras}
@@ -183,7 +189,7 @@ def _adjusted_straight(model: Model, cameras: Iterable[int], adjustment: _Adjust
     return adjusted
 
 
-def _with_principal_points(adjusted: _Adjusted, busy: Collection[int], adjustment: _Adjustment) -> _Adjusted:
+def _with_principal_points(adjusted: Adjusted, busy: Collection[int], adjustment: Adjustment) -> Adjusted:
     """Return a model adjusted with the principal points of busy cameras, where the images clearly say so.
 
     Once they have said so, the points are adjusted in every round: errors of the first bend them too.
@@ -192,11 +198,11 @@ def _with_principal_points(adjusted: _Adjusted, busy: Collection[int], adjustmen
     of_busy_only = replace(adjustment, held_cameras=set(model.cameras) - set(busy))
     refined = of_busy_only.of(model, principal_point=True)
     gain = 2 * (adjusted.cost - refined.cost) / adjustment.sigma_px**2
-    clear = gain > _SIGNIFICANT or _are_known(adjusted.model, busy)
+    clear = gain > _SIGNIFICANT or principal_points_are_known(adjusted.model, busy)
     return refined if clear and _are_believed(model, busy) else adjusted
 
 
-def _are_known(model: Model, cameras: Iterable[int]) -> bool:
+def principal_points_are_known(model: Model, cameras: Iterable[int]) -> bool:
     """Whether the images have said where the principal point of any of these cameras is."""
     return any(_off_centre(model.camera(i)) > 0 for i in cameras)
 
@@ -214,7 +220,7 @@ def _off_centre(camera: pycolmap.Camera) -> float:
 
 
 @dataclass(frozen=True)
-class _Adjusted:
+class Adjusted:
     """A model after bundle adjustment, and the cost that is left, in pixels squared."""
 
     model: Model
@@ -222,14 +228,14 @@ class _Adjusted:
 
 
 @dataclass(frozen=True)
-class _Adjustment:
+class Adjustment:
     """Bundle adjustment by Cauchy's loss, for errors whose coordinates deviate by `sigma_px`."""
 
     sigma_px: float
     held_cameras: Collection[int]
     threads: int
 
-    def of(self, model: Model, *, principal_point: bool = False) -> _Adjusted:
+    def of(self, model: Model, *, principal_point: bool = False) -> Adjusted:
         """Adjust a model where it is."""
         options = pycolmap.BundleAdjustmentOptions()
         options.print_summary = False
@@ -245,7 +251,7 @@ class _Adjustment:
             config.set_constant_cam_intrinsics(camera_id)
         config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
         summary = pycolmap.create_default_bundle_adjuster(options, config, model).solve()
-        return _Adjusted(model, float(summary.ceres_summary.final_cost))
+        return Adjusted(model, float(summary.ceres_summary.final_cost))
 
     def chi_squared(self, model: Model, images: Iterable[int]) -> float:
         """Return the cost of the observations in some images, in units of their variance."""

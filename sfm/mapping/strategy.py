@@ -52,7 +52,7 @@ def plan(
     options = replace(options, min_model_size=min(options.min_model_size, reading.images))
     is_walk = options.capture == "walk" or (options.capture == "auto" and reading.is_walk)
     # On a walk focal length and depth are hard to tell apart: what EXIF knows is held from the start.
-    ways = [(is_walk, is_walk), (is_walk, True)]
+    ways = [(is_walk, is_walk), (is_walk, not is_walk)]
     if options.capture == "auto":
         ways += [(not is_walk, True), (not is_walk, False)]
     strategies = [

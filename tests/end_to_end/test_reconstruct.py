@@ -5,12 +5,14 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sfm.features.keypoints import Keypoints
 from sfm.files import read_metadata
 from sfm.mapping.colmap_io import read_map
 from sfm.matching.options import MatchingOptions
 from sfm.pipelines.evaluate import evaluate
+from tests.images.files import exif_bytes
 
 from .command import files_of, succeeds
 from .conftest import DESCRIPTOR, SEED, VIEWS, assert_same_map
@@ -239,3 +241,25 @@ def test_given_intrinsics_are_held_and_make_the_right_map(street, finished, tmp_
     (truth,) = read_map(street.ground_truth).cameras.values()
     assert camera.params == pytest.approx(truth.params, abs=1e-9)
     assert evaluate(out, street.ground_truth).ate_rmse < 0.03
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("focal_35mm", [60, 600])
+def test_wrong_exif_does_not_spoil_a_walk(street, tmp_path, focal_35mm):
+    """Twice the true focal length, which is held at first, and so long a one that there is no map."""
+    images = tmp_path / "images"
+    images.mkdir()
+    exif = exif_bytes(photo={0xA405: focal_35mm})
+    for path in street.images.iterdir():
+        with Image.open(path) as image:
+            image.save(images / path.name, exif=exif, quality=95)
+    command = ["reconstruct", str(images), "-o", str(tmp_path / "out"), "--descriptor", "sift"]
+    told = succeeds(*command).stderr
+    assert "EXIF" in told
+    found = evaluate(tmp_path / "out", street.ground_truth)
+    assert found.registered == VIEWS
+    assert found.ate_rmse < 0.06
+    (camera,) = read_map(tmp_path / "out" / "sparse" / "0").cameras.values()
+    (truth,) = read_map(street.ground_truth).cameras.values()
+    assert camera.focal_px == pytest.approx(truth.focal_px, rel=0.02)
+    assert "Reused: the map." in succeeds(*command).stderr

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sfm.evaluation.self_check import check_map
+from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
 from tests.mapping.maps import make_map
 
@@ -52,14 +53,15 @@ def observations(sparse_map):
     return verified
 
 
-def check(sparse_map, prior=None, gps=None, verified=None, pairs=None):
+def check(sparse_map, prior=None, gps=None, verified=None, pairs=None, rejected=()):
     return check_map(
         sparse_map,
-        prior or known(sparse_map),
+        prior or known(sparse_map, 1.001),
         gps or {},
         combinations(NAMES, 2) if pairs is None else pairs,
         verified or observations(sparse_map),
         threshold_px=2.0,
+        rejected=rejected,
     )
 
 
@@ -78,7 +80,7 @@ def moved(sparse_map, names, offset):
 def test_nothing_speaks_against_a_good_map(good):
     found = check(good, gps=gps_of(good, noise_m=2.0))
     assert found.problems == ()
-    assert list(found.focal_ratios.values()) == [1.0]
+    assert list(found.focal_ratios.values()) == [pytest.approx(1 / 1.001)]
     assert found.gps.rms_m < 4
     assert (found.pairs, found.contradicting_pairs) == (28, 0)
 
@@ -94,11 +96,33 @@ def test_a_focal_length_far_from_exif(good, factor, wrong):
         )
 
 
+def test_a_focal_length_that_was_held_proves_nothing(good):
+    assert check(good, prior=known(good)).focal_ratios == {}
+
+
+def test_where_the_map_stands_exif_is_in_doubt(good):
+    found = check(good, prior=known(good, 1.6)).doubting("another").doubting_exif()
+    assert found.problems == ("another",)
+    assert found.remarks == (
+        "EXIF does not fit the photographs: camera 3 has a focal length of 505 px where EXIF says 808",
+    )
+    assert found.doubting_exif() == found
+
+
 def test_a_guessed_focal_length_proves_nothing(good):
     prior = {i: replace(camera, focal_is_known=False) for i, camera in known(good, 2.0).items()}
     found = check(good, prior=prior)
     assert found.focal_ratios == {}
     assert found.problems == ()
+
+
+@pytest.mark.parametrize(("focal_px", "wrong"), [(91.0, True), (360.0, False)])
+def test_a_lens_that_sees_more_than_straight_lines_allow(good, focal_px, wrong):
+    (i, camera), *_ = good.cameras.items()
+    wide = Camera("SIMPLE_RADIAL", camera.width, camera.height, (focal_px, *camera.principal_point, 0.0))
+    found = check(replace(good, cameras={i: wide}), prior={i: replace(wide, params=(1e3, *wide.params[1:]))})
+    told = [problem for problem in found.problems if "degrees across" in problem]
+    assert bool(told) == wrong
 
 
 def test_positions_far_from_gps(good):
@@ -224,6 +248,38 @@ def test_pairs_with_images_outside_the_map_do_not_count(good):
     assert found.pairs == 1
 
 
+def folded(sparse_map):
+    """The map with its second half laid upon the first, as if both saw the same side of a thing."""
+    images = {image.name: image for image in sparse_map.images.values()}
+    upon = dict(zip(NAMES[4:], NAMES[:4], strict=True))
+    laid = {
+        i: replace(image, cam_from_world=images[upon.get(image.name, image.name)].cam_from_world)
+        for i, image in sparse_map.images.items()
+    }
+    return replace(sparse_map, images=laid), list(zip(NAMES[4:], NAMES[:4], strict=True))
+
+
+@pytest.mark.parametrize(("unmatched", "told"), [(0, False), (1, False), (2, True), (4, True)])
+def test_images_side_by_side_without_a_match_fold_the_map(good, unmatched, told):
+    sparse_map, pairs = folded(good)
+    found = check(
+        sparse_map, verified=observations(sparse_map), pairs=pairs[unmatched:], rejected=pairs[:unmatched]
+    )
+    assert found.unmatched == tuple(pairs[:unmatched])
+    assert found.is_folded == told
+    assert any("side by side" in problem for problem in found.problems) == told
+
+
+def test_images_that_look_elsewhere_need_no_match(good):
+    """Turned around at the same place: nothing that one sees is before the other."""
+    (i, image), *_ = good.images.items()
+    about = np.diag([-1.0, 1.0, -1.0])
+    turned = Pose(about @ image.cam_from_world.rotation, about @ image.cam_from_world.translation)
+    sparse_map = replace(good, images={**good.images, i: replace(image, cam_from_world=turned)})
+    rejected = [(image.name, name) for name in NAMES if name != image.name]
+    assert check(sparse_map, pairs=[], rejected=rejected).unmatched == ()
+
+
 def test_distortion_is_taken_into_account():
     strong = make_map(NAMES, points=60, models=("SIMPLE_RADIAL",))
     found = check(strong)
@@ -240,6 +296,8 @@ def test_findings_are_json(good):
         "contradicting_share",
         "misplaced",
         "problems",
+        "remarks",
+        "unmatched",
     }
     assert data["gps"]["positions"] == 8
     assert json.loads(json.dumps(check(good).as_json()))["gps"] is None

@@ -56,6 +56,33 @@ class TestAuto:
         assert not result.cameras[1].focal_is_known
         assert "guessed as 1229 px" in result.summary
 
+    def test_a_cropped_photograph_makes_its_focal_length_a_guess_and_is_told(self):
+        exif = replace(PHONE, pixels=(1024.0, 768.0))
+        result = assign(
+            photo("a.jpg", size=(768, 768), exif=exif), photo("b.jpg", size=(768, 768), exif=exif)
+        )
+        assert not result.cameras[1].focal_is_known
+        assert result.cameras[1].focal_px == pytest.approx(35 / 43.27 * 768 * 2**0.5, rel=1e-3)
+        assert result.doubts == (
+            "EXIF of a.jpg and 1 other is of a picture of 1024 x 768 pixels, and the file has 768 x 768: it was "
+            "cropped or enlarged since, and the focal length in EXIF is taken for a guess.",
+        )
+        assert assign(photo("a.jpg", exif=exif)).doubts == ()
+
+    def test_zoom_is_assumed_where_no_exif_tells_it(self):
+        makers = Exif(make="Apple", model="iPhone 4S")
+        result = assign(
+            photo("a.jpg", exif=PHONE),
+            photo("b.jpg", exif=PHONE),
+            photo("c.jpg"),
+            photo("d.jpg"),
+            photo("e.jpg", exif=makers),
+            photo("f.jpg", exif=makers),
+            photo("g.jpg", size=(10, 10)),
+        )
+        assert result.zoom_assumed == {result.camera_of["c.jpg"], result.camera_of["e.jpg"]}
+        assert assign(photo("a.jpg"), photo("b.jpg"), camera="single").zoom_assumed == set()
+
     def test_without_exif_two_sizes_are_two_cameras(self):
         result = assign(photo("a.jpg"), photo("b.jpg", size=(768, 1024)), photo("c.jpg"))
         assert result.camera_of == {"a.jpg": 1, "b.jpg": 2, "c.jpg": 1}
@@ -101,6 +128,11 @@ class TestTold:
             0,
             0,
             0,
+        )
+
+    def test_a_fisheye_is_guessed_to_see_far_more(self):
+        assert assign(photo("a.jpg"), camera_model="OPENCV_FISHEYE").cameras[1].focal_px == pytest.approx(
+            409.6
         )
 
     @pytest.mark.parametrize("options", [{"camera": "mine"}, {"camera_model": "PERFECT"}])

@@ -54,6 +54,29 @@ def test_focal_plane_resolution_of_a_full_size_and_a_reduced_copy():
     assert exif.focal_px(864, 576) == pytest.approx(50 / 22.2 * 864, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("size", "whole"),
+    [
+        ((640, 480), True),
+        ((480, 640), True),  # turned
+        ((320, 240), True),  # a smaller copy
+        ((333, 250), True),  # the same, rounded
+        ((480, 480), False),  # cropped to a square
+        ((640, 360), False),  # cropped to the shape of a film
+        ((1280, 960), False),  # a part, enlarged
+    ],
+)
+def test_a_picture_of_another_shape_than_exif_says_was_cropped(size, whole):
+    exif = read(photo={0xA002: 640, 0xA003: 480, 0xA405: 28})
+    assert exif.is_of_size(*size) is whole
+    assert exif.focal_px(640, 480) == pytest.approx(517.7, abs=0.1)
+
+
+def test_without_a_size_in_exif_any_size_may_be_right():
+    assert read(photo={0xA405: 28}).is_of_size(480, 480)
+    assert read(photo={0xA405: 28, 0xA002: 640, 0xA003: 0}).is_of_size(480, 480)
+
+
 def test_focal_length_in_millimetres_alone_tells_nothing_in_pixels():
     assert Exif(focal_mm=4.3).focal_px(1024, 768) is None
 

@@ -166,13 +166,13 @@ class TestPrincipalPoint:
 
 def adjustments(monkeypatch):
     """Note of each adjustment whether principal points are refined in it."""
-    really, asked = refinement._Adjustment.of, []
+    really, asked = refinement.Adjustment.of, []
 
     def noted(self, model, *, principal_point=False):
         asked.append(principal_point)
         return really(self, model, principal_point=principal_point)
 
-    monkeypatch.setattr(refinement._Adjustment, "of", noted)
+    monkeypatch.setattr(refinement.Adjustment, "of", noted)
     return asked
 
 
@@ -202,7 +202,7 @@ def test_their_scale_is_read_from_about_as_many_as_are_to_be_looked_at(monkeypat
         return looked_at[-1]
 
     monkeypatch.setattr(refinement, "reprojection_errors", noted)
-    assert refinement._deviation(model) == pytest.approx(NOISE_PX, rel=0.15)
+    assert refinement.deviation(model) == pytest.approx(NOISE_PX, rel=0.15)
     assert observations <= len(looked_at[0]) < 2 * observations
 
 

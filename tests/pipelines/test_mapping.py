@@ -11,6 +11,7 @@ import pytest
 from sfm.errors import WorkError
 from sfm.evaluation.poses import evaluate_poses
 from sfm.evaluation.trajectory import Trajectory
+from sfm.geometry.camera import Camera
 from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo
 from sfm.mapping import mapper
@@ -301,15 +302,63 @@ def test_of_equal_maps_the_first_stands_whatever_their_points(workspace, monkeyp
     assert made.chosen == attempts[0]["chosen"]
 
 
-def test_a_map_that_contradicts_exif_is_replaced_by_one_that_holds_it(workspace):
-    """Refining the intrinsics goes to the true focal length; EXIF says another, which holding keeps."""
-    exif = {1: replace(CAMERA, params=(600.0, *CAMERA.params[1:]))}
-    made, _ = run(workspace, along_a_wall(WALL, points=600), cameras=exif)
+@pytest.mark.parametrize("lens_model", [True, False])
+def test_a_lens_of_two_coefficients_is_mapped_with_both(workspace, lens_model):
+    """Completed from a database that knows of one."""
+    lens = Camera("RADIAL", 640, 480, (500.0, 319.5, 239.5, -0.5, 0.5))
+    names = [f"w{i:02d}.jpg" for i in range(10)]
+    truth = along_a_wall(names, points=2500, camera=lens)
+    made, _ = run(workspace, truth, cameras={1: replace(CAMERA, focal_is_known=False)}, lens_model=lens_model)
+    assert (made.models[0].cameras[1].model == "RADIAL") == lens_model
+    found = evaluate_poses(made.models[0].poses, Trajectory(truth.poses))
+    assert (found.registered, found.ate_rmse < 0.005) == (10, lens_model)
+
+
+def with_focal(focal_px):
+    return {1: replace(CAMERA, params=(focal_px, *CAMERA.params[1:]))}
+
+
+@pytest.mark.parametrize("focal_px", [300.0, 380.0, 900.0])
+def test_a_right_map_stands_against_wrong_exif(workspace, focal_px):
+    """Refining finds the true 500 px; that a map by the focal length of EXIF agrees with it proves nothing."""
+    made, _ = run(workspace, along_a_wall(WALL, points=600), cameras=with_focal(focal_px))
     attempts = record(workspace)["attempts"]
     assert "has a focal length of" in attempts[0]["problems"][0]
-    assert made.chosen == attempts[1]["chosen"] == "as a collection, intrinsics held"
+    assert made.chosen == attempts[0]["chosen"] == "as a collection, intrinsics refined"
+    assert made.models[0].cameras[1].focal_px == pytest.approx(500, rel=0.01)
     assert made.check["problems"] == []
-    assert made.models[0].cameras[1].focal_px == 600
+    (remark,) = made.check["remarks"]
+    assert remark.startswith("EXIF does not fit the photographs: camera 1 has a focal length of 50")
+    assert remark.endswith(f"where EXIF says {focal_px:.0f}")
+
+
+@pytest.mark.parametrize("focal_px", [300.0, 1000.0])
+def test_wrong_exif_does_not_stand_on_a_walk_either(workspace, focal_px):
+    """There it is held from the start, and nothing but its errors speaks against it."""
+    made, _ = run(workspace, along_a_street(STREET), cameras=with_focal(focal_px))
+    assert made.chosen == "as a walk, intrinsics refined"
+    assert made.models[0].cameras[1].focal_px == pytest.approx(500, rel=0.03)
+    assert len(made.models[0].images) == 10
+    assert len(made.check["remarks"]) == 1
+
+
+def test_where_errors_hardly_differ_the_focal_length_of_exif_is_believed(workspace, monkeypatch):
+    """A focal length that photographs hardly tell comes out wrong by itself."""
+    really = map_attempts.Attempts._try
+
+    def found_wrong(attempts, strategy, *rest):
+        outcome = really(attempts, strategy, *rest)
+        if "refined" not in strategy.words:
+            return outcome
+        camera = replace(CAMERA, params=(580.0, *CAMERA.params[1:]))
+        largest = replace(outcome.largest, cameras={1: camera})
+        return replace(outcome, largest=largest, check=attempts.check(largest))
+
+    monkeypatch.setattr(map_attempts.Attempts, "_try", found_wrong)
+    made, _ = run(workspace, along_a_wall(WALL, points=600))
+    assert made.chosen == "as a collection, intrinsics held"
+    assert made.models[0].cameras[1].focal_px == 500
+    assert made.check["remarks"] == []
 
 
 def test_of_doubtful_maps_the_one_with_least_against_it_stands(workspace, monkeypatch):
