@@ -163,7 +163,7 @@ def test_nothing_is_looked_at_where_it_was_said(tmp_path, monkeypatch, asked, wa
 
 
 def test_a_photograph_that_is_gone_since_does_not_stop_it(tmp_path):
-    made = Set(tmp_path, a=0, b=90, c=0)
+    made = Set(tmp_path, a=0, b=90, c=10)  # no two alike: pixels are kept by content
     images = DecodedImages(1600)
     photos = detect_keypoints(read_photo_set(made.folder).photos, made.workspace, DETECTOR, images).photos
     (made.folder / "c.png").unlink()
