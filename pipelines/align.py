@@ -67,7 +67,7 @@ def align(
         )
     run = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
     with Workspace(run.root).lock() if run.root else nullcontext():
-        found = _fit(run, options)
+        found = _fit(run, options, progress)
         move_model(run.model, found.frame_from_map, found.frame, found.as_json())
         aligned = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
         if aligned.root is not None:
@@ -76,17 +76,17 @@ def align(
     return found
 
 
-def _fit(run: FinishedRun, options: AlignmentOptions) -> MapAlignment:
+def _fit(run: FinishedRun, options: AlignmentOptions, progress: Progress) -> MapAlignment:
     sparse_map = run.sparse_map
     if options.to == "model":
         assert options.reference is not None
-        return _fit_to_map(run, options.reference)
+        return _fit_to_map(run, options.reference, progress)
     gravity = _gravity(run)
     if options.to == "gravity":
         return align_to_gravity(gravity)
     if options.to == "csv":
         assert options.reference is not None
-        positions = read_positions(options.reference)
+        positions = read_positions(options.reference, sparse_map.poses)
         if positions.geodetic:
             return align_to_gps(sparse_map, positions.values, gravity, "csv")
         return align_to_positions(sparse_map, positions.values, gravity)
@@ -97,9 +97,11 @@ def _fit(run: FinishedRun, options: AlignmentOptions) -> MapAlignment:
     return align_to_gps(sparse_map, gps_positions(run.photo_set.photos), gravity, "gps")
 
 
-def _fit_to_map(run: FinishedRun, reference: Path) -> MapAlignment:
+def _fit_to_map(run: FinishedRun, reference: Path, progress: Progress) -> MapAlignment:
     if reference.is_file():
         truth = read_trajectory(reference, run.image_names, run.timestamps_s)
+        if truth.note:
+            progress.warn(truth.note)
         return align_to_map(run.sparse_map, truth, None)
     model = find_model(reference)
     if model.resolve() == run.model.resolve():

@@ -157,8 +157,9 @@ def _angle(value: Any, reference: Any, *, negative: str, limit: float) -> float 
 
 def _altitude(gps: Mapping[int, Any]) -> float | None:
     altitude = _number(gps.get(_GPS_ALT))
-    below_sea = gps.get(_GPS_ALT_REF) in (1, b"\x01")
-    return -altitude if altitude is not None and below_sea else altitude
+    # Exif 3.0 counts 0 and 1 from the ellipsoid, 2 and 3 from the sea; the odd ones lie below.
+    below = gps.get(_GPS_ALT_REF) in (1, 3, b"\x01", b"\x03")
+    return -altitude if altitude is not None and below else altitude
 
 
 def _time(tags: Mapping[int, Any], photo: Mapping[int, Any]) -> datetime | None:

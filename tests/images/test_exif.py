@@ -70,6 +70,12 @@ def test_zero_means_unknown():
     assert exif == Exif()
 
 
+@pytest.mark.parametrize(("reference", "sign"), [(0, 1), (1, -1), (2, 1), (3, -1), (None, 1)])
+def test_altitudes_below_the_sea_or_the_ellipsoid(reference, sign):
+    gps = {6: 12.0} | ({} if reference is None else {5: bytes([reference])})
+    assert read(gps=gps).altitude_m == sign * 12
+
+
 def test_void_gps_fix_is_no_position():
     gps = {1: "N", 2: (55.0, 0.0, 0.0), 3: "E", 4: (13.0, 0.0, 0.0), 9: "V"}
     assert read(gps=gps).latitude_deg is None
