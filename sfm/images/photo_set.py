@@ -298,6 +298,17 @@ def gps_positions(photos: Iterable[Photo]) -> dict[str, tuple[float, float, floa
     }
 
 
+def tell_unused_positions(photos: Iterable[Photo], progress: Progress) -> None:
+    """Warn of photographs that record a position, or an altitude, which cannot be used; one line a reason."""
+    reasons: dict[str, list[str]] = {}
+    for photo in photos:
+        if photo.exif.position_problem:
+            reasons.setdefault(photo.exif.position_problem, []).append(photo.name)
+    for reason, names in reasons.items():
+        what = f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}"
+        progress.warn(f"GPS of {what} is not used, or without altitude: {reason}.")
+
+
 def orientations_of(photo_set: PhotoSet | None) -> dict[str, int]:
     """Return the EXIF orientations by image name, where they are not 1."""
     photos = photo_set.photos if photo_set else ()
