@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sfm.alignment.gravity import Gravity
-from sfm.alignment.plausibility import explained_by, problem_of
+from sfm.alignment.plausibility import problem_of
 from sfm.errors import InputError
 from sfm.evaluation.gps import GPS_LEAST_SIGMA_M, MIN_POSITIONS, GpsResidual, equal_positions, gps_residual
 from sfm.evaluation.trajectory import Trajectory
@@ -33,6 +32,8 @@ Floats = NDArray[np.float64]
 
 # GPS of a phone is good to some metres.
 GPS_NOISE_M = 8.0
+# Other axes explain positions where they leave less than this share of the residuals.
+_FAR_BETTER = 0.2
 # Positions whose second spread is below this many residuals lie on a line as far as they can tell.
 _LINE_IN_RESIDUALS = 2.0
 # How much worse an upright alignment may fit than a free one, which turns with the noise of the positions too.
@@ -132,7 +133,8 @@ def align_to_gps(
     centers = _centers(sparse_map, names)
     chosen, how, frame, free, enu = _fit_gps(centers, positions, gravity)
     origin = free.origin
-    problem = problem_of(sparse_map, chosen, _level(enu), gravity, noise_m=GPS_NOISE_M)
+    once = np.unique(equal_positions(positions), return_index=True)[1]
+    problem = problem_of(sparse_map, _only(chosen, once), _level(enu)[once], gravity, noise_m=GPS_NOISE_M)
     if problem:
         exchanged = positions[:, [1, 0, 2]]
         told = _explained_exchange(sparse_map, centers, exchanged, gravity)
@@ -172,6 +174,10 @@ def _refuse_few_places(positions: Floats) -> None:
         )
 
 
+def _only(fit: Alignment, rows: NDArray[np.int64]) -> Alignment:
+    return replace(fit, residuals=fit.residuals[rows], inliers=fit.inliers[rows])
+
+
 def _level(enu: Floats) -> Floats:
     return enu * [1.0, 1.0, 0.0]
 
@@ -180,17 +186,16 @@ def _explained_exchange(sparse_map: SparseMap, centers: Floats, exchanged: Float
     if np.abs(exchanged[:, 0]).max() > 90:
         return ""
 
-    def judge() -> str | None:
-        chosen, _, _, _, enu = _fit_gps(centers, exchanged, gravity)
-        return problem_of(sparse_map, chosen, _level(enu), gravity)
+    chosen, _, _, _, enu = _fit_gps(centers, exchanged, gravity)
+    if problem_of(sparse_map, chosen, _level(enu), gravity) is not None:
+        return ""
+    return " With latitude and longitude exchanged they do: exchange the columns."
 
-    return explained_by({"With latitude and longitude exchanged they do: exchange the columns": judge})
 
-
-def _explained_axes(sparse_map: SparseMap, centers: Floats, targets: Floats, gravity: Gravity) -> str:
-    def judge(changed: Floats) -> str | None:
-        return problem_of(sparse_map, align_points_robust(centers, changed), changed, gravity)
-
+def _exchanged_axes(
+    sparse_map: SparseMap, centers: Floats, targets: Floats, gravity: Gravity, residual: float
+) -> str:
+    """Return the change of axes under which positions fit far better than by `residual`, in a sentence."""
     changes = {
         "With x and y exchanged they do: exchange the columns": targets[:, [1, 0, 2]],
         "With z counted downwards they do: give it upwards": targets * [1, 1, -1],
@@ -200,7 +205,13 @@ def _explained_axes(sparse_map: SparseMap, centers: Floats, targets: Floats, gra
         ]
         * [1, 1, -1],
     }
-    return explained_by({name: partial(judge, changed) for name, changed in changes.items()})
+    best, told = _FAR_BETTER * residual, ""
+    for name, changed in changes.items():
+        fit = align_points_robust(centers, changed, least_sigma=GPS_LEAST_SIGMA_M)
+        median = float(np.median(fit.residuals))
+        if median < best and problem_of(sparse_map, fit, changed, gravity) is None:
+            best, told = median, f" {name}."
+    return told
 
 
 def align_to_positions(
@@ -231,11 +242,13 @@ def align_to_positions(
     centers, targets = _centers(sparse_map, names), np.array([positions[name] for name in names])
     if np.ptp(targets, axis=0).max() <= 1e-9:
         raise InputError("All positions in the file are the same: they give no scale and no direction.")
-    fit = align_points_robust(centers, targets)
+    fit = align_points_robust(centers, targets, least_sigma=GPS_LEAST_SIGMA_M)
     chosen, how, frame = _settle_line(fit, centers, targets, gravity)
     problem = problem_of(sparse_map, chosen, targets, gravity)
-    if problem:
-        told = _explained_axes(sparse_map, centers, targets, gravity)
+    residual = np.inf if problem else float(np.median(chosen.residuals))
+    told = _exchanged_axes(sparse_map, centers, targets, gravity, residual)
+    if problem or told:
+        problem = problem or f"half of the cameras are {residual:.3g} or more off them"
         raise InputError(f"The positions do not fit the map: {problem}.{told} The map stays as it is.")
     frame = replace(frame, aligned_to="csv", unit="m", z_up=True)
     return _result(frame, chosen, names, how or "the positions")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +14,6 @@ Floats = NDArray[np.float64]
 # Median residual over the median distance from the middle: shuffled positions have 0.6 and more.
 _LARGEST_SHARE = 0.35
 _STEEP = np.sin(np.radians(45.0))
-
-Variants = Mapping[str, Callable[[], str | None]]
 
 
 def problem_of(
@@ -48,11 +44,6 @@ def problem_of(
     if gravity is not None and _upside_down(sparse_map, fit, gravity):
         return "by them the map is upside down, the ground above the cameras"
     return None
-
-
-def explained_by(variants: Variants) -> str:
-    """Return a sentence that names the first change of the positions under which nothing speaks against them."""
-    return next((f" {name}." for name, judge in variants.items() if judge() is None), "")
 
 
 def _upside_down(sparse_map: SparseMap, fit: Alignment, gravity: Gravity) -> bool:

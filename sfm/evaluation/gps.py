@@ -70,8 +70,8 @@ def gps_residual(centers: Floats, gps: Floats, *, seed: int = 0) -> GpsResidual 
 
     The altitude in EXIF is often off by more than a walk's whole rise, and along a nearly straight path a
     wrong altitude tilts and rolls the map freely. So the map is aligned twice, robustly: with the altitudes
-    as recorded (of those that have one, if these are half of them) and on level ground; the alignment with the smaller horizontal residual
-    counts.
+    as recorded (of those that have one, if these are half of them) and on level ground; the alignment with
+    the smaller horizontal residual counts.
 
     Parameters
     ----------
@@ -140,6 +140,10 @@ def _residual(
     fit = align_points_robust(source, target, seed=seed, least_sigma=GPS_LEAST_SIGMA_M)
     horizontal = np.linalg.norm((fit.sim3.apply(centers) - enu)[:, :2], axis=1)
     inliers = _inliers(fit, labels, group, horizontal)
+    if not altitude_used:
+        inliers |= (
+            horizontal <= 6 * GPS_LEAST_SIGMA_M
+        )  # heights, which level ground leaves, are no fault of theirs
     # What a stuck receiver says of most of its photographs says nothing of the map.
     counted = inliers | (np.bincount(group)[group] < _STUCK)
     counted |= not counted.any()

@@ -25,7 +25,8 @@ class GeojsonExporter(Exporter):
 
     A path across the date line is cut there, as the standard has it. A point's properties are the image's `name`,
     `heading` (degrees clockwise from north), `pitch` (degrees above the horizon) and `time` (ISO 8601, by the
-    camera's clock), as far as they are known. The line is in the order of capture times if every image of it has one, else of names.
+    camera's clock), as far as they are known. The line is in the order of
+    capture times if every image of it has one, else of names.
     """
 
     description = "GeoJSON: camera path in latitude and longitude, after `sfm align --to gps`"
