@@ -134,7 +134,7 @@ def align_to_gps(
     chosen, how, frame, free, enu = _fit_gps(centers, positions, gravity)
     origin = free.origin
     once = np.unique(equal_positions(positions), return_index=True)[1]
-    problem = problem_of(sparse_map, _only(chosen, once), _level(enu)[once], gravity, noise_m=GPS_NOISE_M)
+    problem = problem_of(sparse_map, _only(chosen, once), enu[once], gravity, noise_m=GPS_NOISE_M)
     if problem:
         exchanged = positions[:, [1, 0, 2]]
         told = _explained_exchange(sparse_map, centers, exchanged, gravity)
@@ -178,16 +178,12 @@ def _only(fit: Alignment, rows: NDArray[np.int64]) -> Alignment:
     return replace(fit, residuals=fit.residuals[rows], inliers=fit.inliers[rows])
 
 
-def _level(enu: Floats) -> Floats:
-    return enu * [1.0, 1.0, 0.0]
-
-
 def _explained_exchange(sparse_map: SparseMap, centers: Floats, exchanged: Floats, gravity: Gravity) -> str:
     if np.abs(exchanged[:, 0]).max() > 90:
         return ""
 
     chosen, _, _, _, enu = _fit_gps(centers, exchanged, gravity)
-    if problem_of(sparse_map, chosen, _level(enu), gravity) is not None:
+    if problem_of(sparse_map, chosen, enu, gravity) is not None:
         return ""
     return " With latitude and longitude exchanged they do: exchange the columns."
 
@@ -205,12 +201,13 @@ def _exchanged_axes(
         ]
         * [1, 1, -1],
     }
-    best, told = _FAR_BETTER * residual, ""
+    best, told = (_FAR_BETTER * residual, np.inf), ""
     for name, changed in changes.items():
         fit = align_points_robust(centers, changed, least_sigma=GPS_LEAST_SIGMA_M)
-        median = float(np.median(fit.residuals))
-        if median < best and problem_of(sparse_map, fit, changed, gravity) is None:
-            best, told = median, f" {name}."
+        # Of changes that fit alike, the one that leaves the cameras most nearly level.
+        score = max(float(np.median(fit.residuals)), GPS_LEAST_SIGMA_M), float(np.ptp(changed[:, 2]))
+        if score < best and problem_of(sparse_map, fit, changed, gravity) is None:
+            best, told = score, f" {name}."
     return told
 
 
@@ -323,6 +320,7 @@ def _upright(centers: Floats, enu: Floats, gravity: Gravity, once: NDArray[np.in
     fit = align_upright_robust(centers[once], enu[once], gravity.up, least_sigma=GPS_LEAST_SIGMA_M)
     residuals = np.linalg.norm((fit.sim3.apply(centers) - enu)[:, :2], axis=1)
     inliers = residuals <= fit.residuals[fit.inliers].max(initial=0.0)
+    inliers[once] = fit.inliers
     return Alignment(fit.sim3, residuals, inliers, fit.degeneracy)
 
 

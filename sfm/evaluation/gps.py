@@ -104,7 +104,9 @@ def gps_residual(centers: Floats, gps: Floats, *, seed: int = 0) -> GpsResidual 
     if distinct >= max(MIN_POSITIONS, _SHARE_WITH_ALTITUDE * (group.max() + 1)):
         in_space = geodetic_to_enu(np.where(high[:, None], gps, ground), origin)
         results.append(_residual(centers, in_space, group, high, origin, True, seed))
-    return min(results, key=lambda result: result.rms_m)
+    both = np.logical_and.reduce([result.inliers for result in results])
+    counted = both if both.any() else everywhere
+    return min(results, key=lambda result: float(np.mean(result.residuals_m[counted] ** 2)))
 
 
 def equal_positions(gps: Floats) -> NDArray[np.int64]:
@@ -113,7 +115,12 @@ def equal_positions(gps: Floats) -> NDArray[np.int64]:
     A receiver that is stuck, or slower than the camera, gives many photographs one position. Together they are worth
     one.
     """
-    return np.unique(np.round(gps[:, :2], _EQUAL_DIGITS), axis=0, return_inverse=True)[1].reshape(-1)
+    rounded = np.round(np.nan_to_num(gps), _EQUAL_DIGITS)
+    level = np.unique(rounded[:, :2], axis=0, return_inverse=True)[1].reshape(-1)
+    if len(np.unique(level)) >= MIN_POSITIONS:
+        return level
+    # Up a tower, heights alone tell places apart.
+    return np.unique(rounded, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def _across_date_line(gps: Floats) -> Floats:
