@@ -20,6 +20,7 @@ def run(tmp_path):
     root = tmp_path / "out"
     write_map(make_map(NAMES), root / "sparse/0")
     write_json(root / "run.json", {})
+    (root / ".sfm.lock").touch()
     return root
 
 
@@ -29,7 +30,9 @@ def table(path, rows):
 
 
 def positions_of(root, scale=3.0):
-    return {name: tuple(scale * pose.center) for name, pose in read_map(root / "sparse/0").poses.items()}
+    """Where the cameras stand, with z up: those of the map have y down."""
+    poses = read_map(root / "sparse/0").poses
+    return {name: tuple(scale * pose.center[[0, 2, 1]] * [1, 1, -1]) for name, pose in poses.items()}
 
 
 def digests(root):
