@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -35,7 +36,7 @@ def evaluate(
     """
     from sfm.pipelines.evaluate import evaluate as measure
 
-    result = measure(map_path, ground_truth, images)
+    result = measure(map_path, ground_truth, images, console)
     console.table(
         "",
         ["", ""],
@@ -47,12 +48,17 @@ def evaluate(
         ],
     )
     if per_image:
-        rows = [(i.name, f"{i.position:.4g}", f"{i.rotation_deg:.3f}") for i in result.images]
+        rows = [(i.name, _numbers(i.position), _numbers(i.rotation_deg)) for i in result.images]
         rows += [(name, "not registered", "") for name in result.unregistered]
         console.table("Images", ["image", "position error", "rotation error (deg)"], rows)
     if result.without_truth:
         console.say(f"{len(result.without_truth)} images of the map have no ground truth and take no part.")
-    if result.registered and result.degeneracy != "none":
+    if math.isnan(result.ate_rmse):
+        console.warn(
+            "No error of positions: any map fits fewer than three images, or true centres in one place. "
+            "Give ground truth of more images."
+        )
+    elif result.degeneracy != "none":
         where = "on one line" if result.degeneracy == "line" else "in one place"
         console.warn(
             f"The camera centres lie {where}: they do not fix the alignment, so the orientations do the rest."
@@ -61,4 +67,4 @@ def evaluate(
 
 
 def _numbers(*values: float) -> str:
-    return " / ".join(f"{value:.4g}" for value in values)
+    return " / ".join("-" if math.isnan(value) else f"{value:.4g}" for value in values)

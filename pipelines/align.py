@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sfm.alignment.fit import (
     MapAlignment,
@@ -18,7 +20,8 @@ from sfm.alignment.positions import read_positions
 from sfm.errors import InputError
 from sfm.evaluation.trajectory import read_trajectory
 from sfm.export import export
-from sfm.images.photo_set import gps_positions, orientations_of
+from sfm.files import writing
+from sfm.images.photo_set import gps_positions, orientations_of, tell_unused_positions
 from sfm.mapping.frame import read_frame
 from sfm.mapping.transform import move_model
 from sfm.options import check
@@ -67,26 +70,36 @@ def align(
         )
     run = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
     with Workspace(run.root).lock() if run.root else nullcontext():
-        found = _fit(run, options)
-        move_model(run.model, found.frame_from_map, found.frame, found.as_json())
-        aligned = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
-        if aligned.root is not None:
-            for format in _PRODUCTS:
-                export(aligned.sparse_map, format, aligned.root, aligned.context(progress=progress))
+        found = _fit(run, options, progress)
+        _write(run, found, progress)
     return found
 
 
-def _fit(run: FinishedRun, options: AlignmentOptions) -> MapAlignment:
+def _write(run: FinishedRun, found: MapAlignment, progress: Progress) -> None:
+    """Write products and model; the old model goes when all that follows from the new one is on the disk."""
+    if run.root is None:
+        move_model(run.model, found.frame_from_map, found.frame, found.as_json())
+        return
+    aligned = run.sparse_map.transformed(found.frame_from_map)
+    context = replace(run.context(progress=progress), frame=found.frame)
+    with writing(run.root), TemporaryDirectory(prefix=".", suffix=".part", dir=run.root) as folder:
+        products = [file for f in _PRODUCTS for file in export(aligned, f, Path(folder), context)]
+        move_model(run.model, found.frame_from_map, found.frame, found.as_json())
+        for product in products:
+            product.replace(run.root / product.name)
+
+
+def _fit(run: FinishedRun, options: AlignmentOptions, progress: Progress) -> MapAlignment:
     sparse_map = run.sparse_map
     if options.to == "model":
         assert options.reference is not None
-        return _fit_to_map(run, options.reference)
+        return _fit_to_map(run, options.reference, progress)
     gravity = _gravity(run)
     if options.to == "gravity":
         return align_to_gravity(gravity)
     if options.to == "csv":
         assert options.reference is not None
-        positions = read_positions(options.reference)
+        positions = read_positions(options.reference, sparse_map.poses)
         if positions.geodetic:
             return align_to_gps(sparse_map, positions.values, gravity, "csv")
         return align_to_positions(sparse_map, positions.values, gravity)
@@ -94,12 +107,15 @@ def _fit(run: FinishedRun, options: AlignmentOptions) -> MapAlignment:
         raise InputError(
             "The photographs, which carry the GPS positions, are not where they were: give their folder with --images."
         )
+    tell_unused_positions(run.photo_set.photos, progress)
     return align_to_gps(sparse_map, gps_positions(run.photo_set.photos), gravity, "gps")
 
 
-def _fit_to_map(run: FinishedRun, reference: Path) -> MapAlignment:
+def _fit_to_map(run: FinishedRun, reference: Path, progress: Progress) -> MapAlignment:
     if reference.is_file():
         truth = read_trajectory(reference, run.image_names, run.timestamps_s)
+        if truth.note:
+            progress.warn(truth.note)
         return align_to_map(run.sparse_map, truth, None)
     model = find_model(reference)
     if model.resolve() == run.model.resolve():

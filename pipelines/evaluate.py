@@ -8,9 +8,15 @@ from pathlib import Path
 from sfm.evaluation.poses import Evaluation, evaluate_map
 from sfm.evaluation.trajectory import Trajectory, read_trajectory
 from sfm.pipelines.finished_run import FinishedRun, find_model
+from sfm.progress import SILENT, Progress
 
 
-def evaluate(map_path: Path | str, ground_truth: Path | str, images: Path | str | None = None) -> Evaluation:
+def evaluate(
+    map_path: Path | str,
+    ground_truth: Path | str,
+    images: Path | str | None = None,
+    progress: Progress = SILENT,
+) -> Evaluation:
     """Compare the camera poses of a map with ground truth.
 
     Parameters
@@ -21,6 +27,8 @@ def evaluate(map_path: Path | str, ground_truth: Path | str, images: Path | str 
         A COLMAP model folder (text or binary, poses are enough) or a TUM trajectory file.
     images
         Folder of the photographs, if a TUM file has to be matched to them and the run does not know it.
+    progress
+        Hears how poses without a name were matched.
 
     Raises
     ------
@@ -33,6 +41,8 @@ def evaluate(map_path: Path | str, ground_truth: Path | str, images: Path | str 
         truth = read_truth(ground_truth, run.image_names, run.timestamps_s)
     else:
         truth = read_truth(ground_truth)
+    if truth.note:
+        progress.warn(truth.note)
     return evaluate_map(run.sparse_map, truth)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -116,13 +117,14 @@ def localize(
         refuse_output_among_images(Path(query), folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        _remove_earlier_pictures(folder)
     results = list(unreadable)
     with progress.stage("Localise", len(photos)) as step:
         for name, photo in photos.items():
             result = _localize_one(localizer, name, photo, cameras.get(name), progress)
             results.append(result)
             if pictures and result.localized:
-                write_image(folder / "matches" / f"{_relative(name)}.jpg", _picture(result, photo, run))
+                write_image(_picture_path(folder, name), _picture(result, photo, run))
             step.advance(note="" if result.localized else f"{name}: not in the map")
     _write_results(folder, results, photos, localizer, progress)
     return LocalizedBatch(folder, tuple(results))
@@ -230,6 +232,22 @@ def _write_results(
     (folder / "path.geojson").unlink(missing_ok=True)
     if run.frame is not None and run.frame.origin is not None:
         export(path, "geojson", folder, context)
+
+
+def _picture_path(folder: Path, name: str) -> Path:
+    return folder / "matches" / f"{_relative(name)}.jpg"
+
+
+def _remove_earlier_pictures(folder: Path) -> None:
+    """Remove the pictures of the photographs an earlier call names, and the folders these leave empty."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        document = json.loads((folder / "localization.json").read_text(encoding="utf-8"))
+        for query in document["queries"]:
+            path = _picture_path(folder, query["name"])
+            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                for parent in path.relative_to(folder).parents[:-1]:
+                    (folder / parent).rmdir()
 
 
 def _relative(name: str) -> str:

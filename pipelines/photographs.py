@@ -9,7 +9,7 @@ from sfm.errors import InputError
 from sfm.geometry.camera import Camera
 from sfm.images.cameras import CameraAssignment, CameraOptions, assign_cameras
 from sfm.images.options import PhotoOptions
-from sfm.images.photo_set import PhotoSet, every_nth, read_photo_set
+from sfm.images.photo_set import PhotoSet, every_nth, read_photo_set, tell_unused_positions
 from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.matching.pairs import listed_pairs
 from sfm.pipelines.run_record import RunRecord
@@ -48,6 +48,7 @@ def read_photographs(
         progress.say(f"{count(len(photo_set.photos), 'photographs')}, {cameras.summary}")
         for doubt in cameras.doubts:
             progress.warn(doubt)
+        tell_unused_positions(photo_set.photos, progress)
         if options.pairs.pair_list is not None:
             listed_pairs(options.pairs.pair_list, photo_set.names)
     if len(photo_set.photos) < 2:

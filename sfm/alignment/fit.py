@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.alignment.gravity import Gravity
+from sfm.alignment.plausibility import problem_of
 from sfm.errors import InputError
-from sfm.evaluation.gps import MIN_POSITIONS, gps_residual
+from sfm.evaluation.gps import GPS_LEAST_SIGMA_M, MIN_POSITIONS, GpsResidual, equal_positions, gps_residual
 from sfm.evaluation.trajectory import Trajectory
 from sfm.geometry.geodesy import geodetic_to_enu
 from sfm.geometry.pose import Pose
@@ -29,6 +30,10 @@ from sfm.mapping.sparse_map import SparseMap
 
 Floats = NDArray[np.float64]
 
+# GPS of a phone is good to some metres.
+GPS_NOISE_M = 8.0
+# Other axes explain positions where they leave less than this share of the residuals.
+_FAR_BETTER = 0.2
 # Positions whose second spread is below this many residuals lie on a line as far as they can tell.
 _LINE_IN_RESIDUALS = 2.0
 # How much worse an upright alignment may fit than a free one, which turns with the noise of the positions too.
@@ -123,25 +128,87 @@ def align_to_gps(
             f"Only {have} have a GPS position, and it takes {MIN_POSITIONS}: align with --to csv (positions in a "
             "file), --to model or --to gravity."
         )
-    centers = _centers(sparse_map, names)
     positions = np.array([gps[name] for name in names])
-    free = gps_residual(centers, positions)
-    assert free is not None
+    _refuse_few_places(positions)
+    centers = _centers(sparse_map, names)
+    chosen, how, frame, free, enu = _fit_gps(centers, positions, gravity)
     origin = free.origin
-    enu = geodetic_to_enu(np.where(np.isfinite(positions), positions, origin[2]), np.array(origin))
-    if not np.isfinite(positions[:, 2]).all():
-        enu[:, 2] = 0.0
-    if np.ptp(enu, axis=0).max() < 1e-3:
-        raise InputError(
-            "All GPS positions are the same: they give no scale and no direction. Align with --to csv, --to model "
-            "or --to gravity."
-        )
-    fit = Alignment(free.enu_from_map, free.residuals_m, free.inliers, free.degeneracy)
-    chosen, how, frame = _settle_gps(fit, centers, enu, gravity)
+    once = np.unique(equal_positions(positions), return_index=True)[1]
+    problem = problem_of(sparse_map, _only(chosen, once), enu[once], gravity, noise_m=GPS_NOISE_M)
+    if problem:
+        exchanged = positions[:, [1, 0, 2]]
+        told = _explained_exchange(sparse_map, centers, exchanged, gravity)
+        raise InputError(f"The GPS positions do not fit the map: {problem}.{told} The map stays as it is.")
     how = how or f"the GPS positions ({'with' if free.altitude_used else 'without'} their altitudes)"
     altitude = origin[2] if np.isfinite(positions[:, 2]).any() else float("nan")
     frame = replace(frame, aligned_to=aligned_to, unit="m", origin=(*origin[:2], altitude), z_up=True)
     return _result(frame, chosen, names, how)
+
+
+def _fit_gps(
+    centers: Floats, positions: Floats, gravity: Gravity
+) -> tuple[Alignment, str, MapFrame, GpsResidual, Floats]:
+    free = gps_residual(centers, positions)
+    assert free is not None
+    enu = geodetic_to_enu(np.where(np.isfinite(positions), positions, free.origin[2]), np.array(free.origin))
+    # Heights that are not known are the map's own: they neither help nor hurt.
+    unknown = ~np.isfinite(positions[:, 2])
+    enu[unknown, 2] = free.enu_from_map.apply(centers[unknown])[:, 2]
+    fit = Alignment(free.enu_from_map, free.residuals_m, free.inliers, free.degeneracy)
+    once = np.unique(equal_positions(positions), return_index=True)[1]
+    chosen, how, frame = _settle_gps(fit, centers, enu, gravity, once)
+    return chosen, how, frame, free, enu
+
+
+def _refuse_few_places(positions: Floats) -> None:
+    places = len(np.unique(equal_positions(positions)))
+    if places == 1:
+        raise InputError(
+            "All GPS positions are the same: they give no scale and no direction. Align with --to csv, --to model "
+            "or --to gravity."
+        )
+    if places < MIN_POSITIONS:
+        raise InputError(
+            f"The {len(positions)} GPS positions are only {places} different ones, of a receiver that stuck or was "
+            f"rounded, and it takes {MIN_POSITIONS}: align with --to csv, --to model or --to gravity."
+        )
+
+
+def _only(fit: Alignment, rows: NDArray[np.int64]) -> Alignment:
+    return replace(fit, residuals=fit.residuals[rows], inliers=fit.inliers[rows])
+
+
+def _explained_exchange(sparse_map: SparseMap, centers: Floats, exchanged: Floats, gravity: Gravity) -> str:
+    if np.abs(exchanged[:, 0]).max() > 90:
+        return ""
+
+    chosen, _, _, _, enu = _fit_gps(centers, exchanged, gravity)
+    if problem_of(sparse_map, chosen, enu, gravity) is not None:
+        return ""
+    return " With latitude and longitude exchanged they do: exchange the columns."
+
+
+def _exchanged_axes(
+    sparse_map: SparseMap, centers: Floats, targets: Floats, gravity: Gravity, residual: float
+) -> str:
+    """Return the change of axes under which positions fit far better than by `residual`, in a sentence."""
+    changes = {
+        "With x and y exchanged they do: exchange the columns": targets[:, [1, 0, 2]],
+        "With z counted downwards they do: give it upwards": targets * [1, 1, -1],
+        "With y and z exchanged they do: exchange the columns": targets[:, [0, 2, 1]],
+        "With x and y exchanged and z counted downwards they do: give x, y, z with z up": targets[
+            :, [1, 0, 2]
+        ]
+        * [1, 1, -1],
+    }
+    best, told = (_FAR_BETTER * residual, np.inf), ""
+    for name, changed in changes.items():
+        fit = align_points_robust(centers, changed, least_sigma=GPS_LEAST_SIGMA_M)
+        # Of changes that fit alike, the one that leaves the cameras most nearly level.
+        score = max(float(np.median(fit.residuals)), GPS_LEAST_SIGMA_M), float(np.ptp(changed[:, 2]))
+        if score < best and problem_of(sparse_map, fit, changed, gravity) is None:
+            best, told = score, f" {name}."
+    return told
 
 
 def align_to_positions(
@@ -172,8 +239,14 @@ def align_to_positions(
     centers, targets = _centers(sparse_map, names), np.array([positions[name] for name in names])
     if np.ptp(targets, axis=0).max() <= 1e-9:
         raise InputError("All positions in the file are the same: they give no scale and no direction.")
-    fit = align_points_robust(centers, targets)
+    fit = align_points_robust(centers, targets, least_sigma=GPS_LEAST_SIGMA_M)
     chosen, how, frame = _settle_line(fit, centers, targets, gravity)
+    problem = problem_of(sparse_map, chosen, targets, gravity)
+    residual = np.inf if problem else float(np.median(chosen.residuals))
+    told = _exchanged_axes(sparse_map, centers, targets, gravity, residual)
+    if problem or told:
+        problem = problem or f"half of the cameras are {residual:.3g} or more off them"
+        raise InputError(f"The positions do not fit the map: {problem}.{told} The map stays as it is.")
     frame = replace(frame, aligned_to="csv", unit="m", z_up=True)
     return _result(frame, chosen, names, how or "the positions")
 
@@ -204,6 +277,12 @@ def align_to_map(
         residuals = np.linalg.norm(settled.sim3.apply(centers) - targets, axis=1)
         fit = Alignment(settled.sim3, residuals, fit.inliers, settled.degeneracy)
         how = "the camera centres, and about their line the orientations"
+    problem = problem_of(sparse_map, fit, targets, None)
+    if problem:
+        raise InputError(
+            f"The poses of {reference.source} do not fit the map: {problem}. Do its names mean the same images? "
+            "The map stays as it is."
+        )
     frame = reference_frame or MapFrame("model")
     return _result(replace(frame, aligned_to="model"), fit, names, how)
 
@@ -223,17 +302,26 @@ def align_to_gravity(gravity: Gravity) -> MapAlignment:
 
 
 def _settle_gps(
-    free: Alignment, centers: Floats, enu: Floats, gravity: Gravity
+    free: Alignment, centers: Floats, enu: Floats, gravity: Gravity, once: NDArray[np.int64]
 ) -> tuple[Alignment, str, MapFrame]:
     """Keep the cameras' upward direction, unless the positions speak against it."""
     line = _is_line(free, enu)
     if gravity.reliable:
-        upright = align_upright_robust(centers, enu, gravity.up)
+        upright = _upright(centers, enu, gravity, once)
         if _rms(upright) <= _WORSE_BY_SHARE * _rms(free) + _WORSE_BY_M:
             if _stacked_up(enu, upright):
                 return upright, _by_gravity(gravity), _unknown(_STACKED)
             return upright, _by_gravity(gravity), MapFrame("", note=_LINE_SETTLED if line else "")
     return free, "", _unknown(_LINE_OPEN) if line else MapFrame("")
+
+
+def _upright(centers: Floats, enu: Floats, gravity: Gravity, once: NDArray[np.int64]) -> Alignment:
+    """Align with the vertical given, by each position once; measure all."""
+    fit = align_upright_robust(centers[once], enu[once], gravity.up, least_sigma=GPS_LEAST_SIGMA_M)
+    residuals = np.linalg.norm((fit.sim3.apply(centers) - enu)[:, :2], axis=1)
+    inliers = residuals <= fit.residuals[fit.inliers].max(initial=0.0)
+    inliers[once] = fit.inliers
+    return Alignment(fit.sim3, residuals, inliers, fit.degeneracy)
 
 
 def _settle_line(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from sfm.errors import InputError
 from sfm.files import read_text
+from sfm.plain_numbers import plain_float
 
 _NAMES = ("name", "image", "filename", "file")
 _METRES = (("x", "y", "z"), ("easting", "northing", "up"), ("easting", "northing", "height"))
@@ -35,8 +37,10 @@ class Positions:
     geodetic: bool
 
 
-def read_positions(path: Path) -> Positions:
+def read_positions(path: Path, image_names: Collection[str] = ()) -> Positions:
     """Read a CSV file of camera positions.
+
+    A row that begins with `#` is a comment, unless it names one of `image_names`.
 
     Raises
     ------
@@ -50,11 +54,13 @@ def read_positions(path: Path) -> Positions:
     columns, geodetic = _columns(header, path)
     values: dict[str, tuple[float, float, float]] = {}
     for number, row in enumerate(lines[1:], start=2):
-        if not any(cell.strip() for cell in row) or row[0].lstrip().startswith("#"):
+        if not any(cell.strip() for cell in row) or _is_comment(row, columns[0], image_names):
             continue
         try:
             name = row[columns[0]].strip()
-            a, b, c = (math.nan if i is None or not row[i].strip() else float(row[i]) for i in columns[1:])
+            a, b, c = (
+                math.nan if i is None or not row[i].strip() else plain_float(row[i]) for i in columns[1:]
+            )
         except (IndexError, ValueError) as error:
             raise InputError(f"{path}, line {number}: a number is missing; {_EXPECTED}.") from error
         wrong = not (abs(a) <= 90 and abs(b) <= 180) if geodetic else not math.isfinite(a + b + c)
@@ -66,6 +72,12 @@ def read_positions(path: Path) -> Positions:
     if not values:
         raise InputError(f"{path} holds no position: {_EXPECTED}.")
     return Positions(values, geodetic)
+
+
+def _is_comment(row: list[str], name_column: int, image_names: Collection[str]) -> bool:
+    if not row[0].lstrip().startswith("#"):
+        return False
+    return len(row) <= name_column or row[name_column].strip() not in image_names
 
 
 def _columns(header: list[str], path: Path) -> tuple[tuple[int, int, int, int | None], bool]:

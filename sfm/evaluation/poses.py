@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 
 AUC_THRESHOLDS_DEG = (1, 3, 5, 10)
 UNREGISTERED_DEG = 180.0
+# A similarity takes any two points exactly onto any two others.
+_FEWEST_FOR_ATE = 3
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class ImageError:
     name
         The image.
     position
-        Distance of the camera centres, in the ground truth's unit.
+        Distance of the camera centres, in the ground truth's unit; NaN where the ATE is.
     rotation_deg
-        Angle between the orientations.
+        Angle between the orientations; NaN of a single image.
     """
 
     name: str
@@ -52,17 +54,18 @@ class Evaluation:
         Images of the ground truth that the map has, and all of them.
     ate_rmse, ate_median, ate_max
         Absolute trajectory error: distances of camera centres after the best Sim3 over all registered images
-        (Umeyama 1991), in the ground truth's unit. NaN if none is registered.
+        (Umeyama 1991), in the ground truth's unit. NaN with fewer than three images, or true centres in one place:
+        these fit whatever the map is.
     rotation_median_deg, rotation_max_deg
-        Angles between orientations after the same alignment. NaN if none is registered.
+        Angles between orientations after the same alignment. NaN with fewer than two images.
     auc_percent
         Area under the recall curve of relative-pose errors up to each threshold in degrees, over all pairs of
         ground-truth images; see `pose_auc` and `relative_pose_errors_deg`. NaN with fewer than two images.
     truth_from_map
         The alignment.
     degeneracy
-        What the camera centres leave undetermined in it; see `sfm.geometry.similarity.Alignment`. With two
-        images, or all on a line, the ATE is optimistic and part of the rotation comes from the orientations.
+        What the camera centres leave undetermined in it; see `sfm.geometry.similarity.Alignment`. With
+        images all on a line, the ATE is optimistic and part of the rotation comes from the orientations.
     images
         Errors of the registered images, in the order of names.
     unregistered
@@ -133,7 +136,7 @@ def evaluate_poses(estimate: dict[str, Pose], truth: Trajectory) -> Evaluation:
             f"{min(estimate)!r}, the ground truth {len(names)} like {names[0]!r}. Use the same names in both."
         )
     alignment = align_poses([estimate[n] for n in common], [truth.poses[n] for n in common])
-    positions = alignment.residuals
+    positions = alignment.residuals if _measures_positions(truth, common) else np.full(len(common), np.nan)
     rotations = np.array(
         [
             rotation_angle_deg(
@@ -142,12 +145,14 @@ def evaluate_poses(estimate: dict[str, Pose], truth: Trajectory) -> Evaluation:
             for n in common
         ]
     )
+    if len(common) < 2:
+        rotations[:] = np.nan  # it was turned onto its truth
     pairs = relative_pose_errors_deg([estimate.get(n) for n in names], [truth.poses[n] for n in names])
     auc = pose_auc(pairs, AUC_THRESHOLDS_DEG)
     return Evaluation(
         registered=len(common),
         total=len(names),
-        ate_rmse=alignment.rmse,
+        ate_rmse=_or_nan(_rms, positions),
         ate_median=_or_nan(np.median, positions),
         ate_max=_or_nan(np.max, positions),
         rotation_median_deg=_or_nan(np.median, rotations),
@@ -218,6 +223,18 @@ def pose_auc(errors_deg: Floats, thresholds_deg: Sequence[float]) -> list[float]
 def _stacked(poses: Sequence[Pose]) -> tuple[Floats, Floats]:
     rotations = np.array([pose.rotation for pose in poses]).reshape(-1, 3, 3)
     return rotations, np.array([pose.center for pose in poses]).reshape(-1, 3)
+
+
+def _measures_positions(truth: Trajectory, common: Sequence[str]) -> bool:
+    """Tell whether an alignment leaves errors of positions: it takes any two points, or one place, onto any."""
+    centers = np.array([truth.poses[name].center for name in common]).reshape(-1, 3)
+    if len(common) < _FEWEST_FOR_ATE:
+        return False
+    return bool(np.ptp(centers, axis=0).max() > 1e-9 * max(np.abs(centers).max(), 1e-300))
+
+
+def _rms(values: Floats) -> float:
+    return float(np.sqrt(np.mean(values**2)))
 
 
 def _or_nan(reduce: Any, values: Floats) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,9 +23,10 @@ _METRE_DIGITS = 3
 class GeojsonExporter(Exporter):
     """Writes `path.geojson`: a line for each folder's path, and a point for each camera.
 
-    A point's properties are the image's `name`, `heading` (degrees clockwise from north), `pitch` (degrees above
-    the horizon) and `time` (ISO 8601, by the camera's clock), as far as they are known. The line is in the order
-    of capture times if every image of it has one, else of names.
+    A path across the date line is cut there, as the standard has it. A point's properties are the image's `name`,
+    `heading` (degrees clockwise from north), `pitch` (degrees above the horizon) and `time` (ISO 8601, by the
+    camera's clock), as far as they are known. The line is in the order of
+    capture times if every image of it has one, else of names.
     """
 
     description = "GeoJSON: camera path in latitude and longitude, after `sfm align --to gps`"
@@ -51,9 +53,33 @@ def _paths(places: dict[str, Place], context: ExportContext) -> list[dict[str, A
         if all(name in times for name in names):
             names = sorted(names, key=lambda name: (times[name], name))
         if len(names) > 1:
-            geometry = {"type": "LineString", "coordinates": [_position(places[name]) for name in names]}
+            geometry = _line([_position(places[name]) for name in names])
             lines.append({"type": "Feature", "geometry": geometry, "properties": {"folder": folder}})
     return lines
+
+
+def _line(positions: list[list[float]]) -> dict[str, Any]:
+    """Return a path as a line, or as lines that end at the date line where it crosses it (RFC 7946, 3.1.9)."""
+    parts = [[positions[0]]]
+    for before, after in itertools.pairwise(positions):
+        if abs(after[0] - before[0]) > 180:
+            side = math.copysign(180.0, before[0])
+            on_line = _on_date_line(before, after, side)
+            parts[-1].append(on_line)
+            parts.append([[-side, *on_line[1:]]])
+        parts[-1].append(after)
+    if len(parts) == 1:
+        return {"type": "LineString", "coordinates": parts[0]}
+    return {"type": "MultiLineString", "coordinates": parts}
+
+
+def _on_date_line(before: list[float], after: list[float], side: float) -> list[float]:
+    """Return where the way between two positions meets longitude `side`, 180 or -180."""
+    there, back = abs(side - before[0]), abs(-side - after[0])
+    share = there / (there + back) if there + back else 0.0
+    digits = (_DEGREE_DIGITS, _METRE_DIGITS)
+    rest = zip(before[1:], after[1:], digits, strict=False)
+    return [side, *(round(a + share * (b - a), d) for a, b, d in rest)]
 
 
 def _camera(name: str, place: Place, time_s: float | None) -> dict[str, Any]:

@@ -137,7 +137,9 @@ def align_points(source: Floats, target: Floats, weights: Floats | None = None) 
     return Alignment(sim3, residuals, used, degeneracy)
 
 
-def align_points_robust(source: Floats, target: Floats, *, seed: int = 0) -> Alignment:
+def align_points_robust(
+    source: Floats, target: Floats, *, seed: int = 0, least_sigma: float = 0.0
+) -> Alignment:
     """Find the similarity that takes most of `source` onto `target`, whatever the others do.
 
     Least median of squares over samples of three points needs no threshold and stands up to nearly half of
@@ -148,6 +150,8 @@ def align_points_robust(source: Floats, target: Floats, *, seed: int = 0) -> Ali
     ----------
     source, target : (N, 3)
         Corresponding points. With fewer than five, outliers cannot be told and the fit is `align_points`.
+    least_sigma
+        Noise that is granted to a coordinate of the target however well the points fit.
 
     References
     ----------
@@ -161,7 +165,7 @@ def align_points_robust(source: Floats, target: Floats, *, seed: int = 0) -> Ali
     best = min((plain, _least_median(source, target, seed)), key=lambda fit: np.median(fit.residuals))
     # A median fitted to few points is too small; the correction is Rousseeuw's.
     correction = 1 + 5 / max(1, len(source) - _SAMPLE_SIZE)
-    noise_floor = 1e-9 * _spread(target)
+    noise_floor = max(least_sigma, 1e-9 * _spread(target))
     for _ in range(30):
         sigma = max(correction * float(np.median(best.residuals)) / MEDIAN_LENGTH_3D, noise_floor)
         weights = np.clip(1 - (best.residuals / (_CUTOFF * sigma)) ** 2, 0, None) ** 2
@@ -173,7 +177,9 @@ def align_points_robust(source: Floats, target: Floats, *, seed: int = 0) -> Ali
     return best
 
 
-def align_upright_robust(source: Floats, target: Floats, source_up: Floats, *, seed: int = 0) -> Alignment:
+def align_upright_robust(
+    source: Floats, target: Floats, source_up: Floats, *, seed: int = 0, least_sigma: float = 0.0
+) -> Alignment:
     """Find the similarity that takes `source` onto `target` and `source_up` onto z, whatever some points do.
 
     With the vertical given, what positions decide is the heading, the scale and the place. Robust as
@@ -185,6 +191,8 @@ def align_upright_robust(source: Floats, target: Floats, source_up: Floats, *, s
         Corresponding points, N >= 2; z is up in the target.
     source_up : (3,)
         Upward unit vector in the source.
+    least_sigma
+        As in `align_points_robust`.
 
     Returns
     -------
@@ -206,7 +214,7 @@ def align_upright_robust(source: Floats, target: Floats, source_up: Floats, *, s
         start = _least_median_level(a, b, seed)
         if np.median(np.abs(start[0] * a + start[1] - b)) < np.median(np.abs(turn * a + shift - b)):
             turn, shift = start
-        correction, noise_floor = 1 + 5 / max(1, len(a) - 2), 1e-9 * _spread(target)
+        correction, noise_floor = 1 + 5 / max(1, len(a) - 2), max(least_sigma, 1e-9 * _spread(target))
         for _ in range(30):
             residuals = np.abs(turn * a + shift - b)
             sigma = max(correction * float(np.median(residuals)) / MEDIAN_LENGTH_2D, noise_floor)

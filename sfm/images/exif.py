@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL import Image
 
+from sfm.images.xmp import read_drone_position
+
 _FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
 _PLAUSIBLE_FOCAL_PER_SIDE = (0.1, 50.0)  # focal length over longer side: from fisheye to telescope
 _SAME_SHAPE = 0.01  # of the shorter side, and a pixel of rounding
@@ -45,9 +47,13 @@ class Exif:
     orientation
         How the stored pixels must be turned to stand upright: 1 (as they are) to 8.
     latitude_deg, longitude_deg
-        WGS84 position, north and east positive.
+        WGS84 position, north and east positive. A drone's own (XMP) comes before that of EXIF, which is often cut.
     altitude_m
-        Height above sea level in metres.
+        Height above sea level in metres, or above the ellipsoid where the receiver counts from there.
+    position_accuracy_m
+        Standard deviations of the position north, east and up.
+    position_problem
+        Why a recorded position, or its altitude, is not used: a clause without a full stop.
     time
         Moment of exposure by the camera's own clock, without a time zone.
     """
@@ -63,6 +69,8 @@ class Exif:
     latitude_deg: float | None = None
     longitude_deg: float | None = None
     altitude_m: float | None = None
+    position_accuracy_m: tuple[float, float, float] | None = None
+    position_problem: str | None = None
     time: datetime | None = None
 
     def focal_px(self, width: int, height: int) -> float | None:
@@ -101,7 +109,12 @@ def read_exif(image: Image.Image) -> Exif:
         photo, gps = tags.get_ifd(_EXIF_IFD), tags.get_ifd(_GPS_IFD)
     except Exception:  # Pillow raises almost anything on damaged EXIF, and the pixels may still be good
         return Exif()
-    latitude, longitude = _position(gps)
+    latitude, longitude, problem = _position(gps)
+    altitude = _altitude(gps)
+    drone = read_drone_position(image)
+    if drone.latitude_deg is not None:
+        latitude, longitude, problem = drone.latitude_deg, drone.longitude_deg, None
+        altitude = altitude if drone.altitude_m is None else drone.altitude_m
     return Exif(
         make=_text(tags.get(_MAKE)),
         model=_text(tags.get(_MODEL)),
@@ -113,7 +126,9 @@ def read_exif(image: Image.Image) -> Exif:
         orientation=_orientation(tags.get(_ORIENTATION)),
         latitude_deg=latitude,
         longitude_deg=longitude,
-        altitude_m=_altitude(gps),
+        altitude_m=altitude,
+        position_accuracy_m=drone.accuracy_m,
+        position_problem=problem or _altitude_problem(gps, altitude),
         time=_time(tags, photo),
     )
 
@@ -157,30 +172,52 @@ def _pixels(photo: Mapping[int, Any]) -> tuple[float, float] | None:
     return None if across is None or down is None else (max(across, down), min(across, down))
 
 
-def _position(gps: Mapping[int, Any]) -> tuple[float | None, float | None]:
-    latitude = _angle(gps.get(_GPS_LAT), gps.get(_GPS_LAT_REF), negative="S", limit=90)
-    longitude = _angle(gps.get(_GPS_LON), gps.get(_GPS_LON_REF), negative="W", limit=180)
-    no_fix = _text(gps.get(_GPS_STATUS)) == "V" or (latitude == 0 and longitude == 0)
-    if no_fix or latitude is None or longitude is None:
-        return None, None
-    return latitude, longitude
+def _position(gps: Mapping[int, Any]) -> tuple[float | None, float | None, str | None]:
+    """Return latitude and longitude, or why those there are cannot be used."""
+    if _GPS_LAT not in gps and _GPS_LON not in gps:
+        return None, None, None
+    latitude, longitude = _angle(gps.get(_GPS_LAT), limit=90), _angle(gps.get(_GPS_LON), limit=180)
+    north, east = _sign(gps.get(_GPS_LAT_REF), "NS"), _sign(gps.get(_GPS_LON_REF), "EW")
+    problem = None
+    if latitude is None or longitude is None:
+        problem = "its latitude or longitude is no number on Earth"
+    elif _text(gps.get(_GPS_STATUS)) == "V":
+        problem = "the receiver had no fix"
+    elif latitude == 0 and longitude == 0:
+        problem = "it is latitude 0, longitude 0, as without a fix"
+    elif north is None or east is None:
+        problem = "its hemisphere is missing (GPSLatitudeRef, GPSLongitudeRef)"
+    elif latitude < 0 or longitude < 0:
+        problem = "its degrees are negative beside a hemisphere"
+    if problem or latitude is None or longitude is None or north is None or east is None:
+        return None, None, problem
+    return north * latitude, east * longitude, None
 
 
-def _angle(value: Any, reference: Any, *, negative: str, limit: float) -> float | None:
+def _sign(reference: Any, letters: str) -> int | None:
+    """Return 1 for the first of two letters, -1 for the second; None where the reference says neither."""
+    letter = (_text(reference) or " ")[0].upper()
+    return (1, -1)[letters.index(letter)] if letter in letters else None
+
+
+def _altitude_problem(gps: Mapping[int, Any], altitude: float | None) -> str | None:
+    return "its altitude is no number" if altitude is None and _GPS_ALT in gps else None
+
+
+def _angle(value: Any, *, limit: float) -> float | None:
     parts = [_number(part) for part in value] if isinstance(value, tuple) else []
     if len(parts) != 3 or parts[0] is None:
         return None
     # Some writers leave minutes or seconds out as 0/0 and put fractions into degrees.
     degrees = parts[0] + (parts[1] or 0) / 60 + (parts[2] or 0) / 3600
-    if (_text(reference) or "").upper() == negative:
-        degrees = -degrees
     return degrees if abs(degrees) <= limit else None
 
 
 def _altitude(gps: Mapping[int, Any]) -> float | None:
     altitude = _number(gps.get(_GPS_ALT))
-    below_sea = gps.get(_GPS_ALT_REF) in (1, b"\x01")
-    return -altitude if altitude is not None and below_sea else altitude
+    # Exif 3.0 counts 0 and 1 from the ellipsoid, 2 and 3 from the sea; the odd ones lie below.
+    below = gps.get(_GPS_ALT_REF) in (1, 3, b"\x01", b"\x03")
+    return -altitude if altitude is not None and below else altitude
 
 
 def _time(tags: Mapping[int, Any], photo: Mapping[int, Any]) -> datetime | None:

@@ -119,6 +119,7 @@ def read_photo_set(source: Path, progress: Progress = SILENT) -> PhotoSet:
         If there is no readable photograph, or a listed file does not exist.
     """
     root, found = _find(Path(source))
+    found = _each_file_once(root, found)
     read: list[Photo | Skipped] = []
     with progress.stage("Read photographs", len(found)) as step:
         for path, problem in found:
@@ -184,6 +185,29 @@ def _walk(root: Path) -> Iterator[tuple[Path, str | None]]:
                 yield path, f"{suffix[1:].upper()} is not supported, convert it to JPEG or TIFF"
 
 
+def _each_file_once(root: Path, found: Iterable[tuple[Path, str | None]]) -> list[tuple[Path, str | None]]:
+    """Say of further links to a file which one is taken: the file itself, or else the first of them."""
+    files = sorted(found, key=lambda item: (item[1] is not None, item[0].is_symlink(), item[0]))
+    taken: dict[tuple[int, int], Path] = {}
+    once: list[tuple[Path, str | None]] = []
+    for path, problem in files:
+        if problem is None:
+            first = taken.setdefault(_identity(path), path)
+            problem = (
+                None if first == path else f"it is the same file as {first.relative_to(root).as_posix()}"
+            )
+        once.append((path, problem))
+    return once
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return -1, hash(path)  # reading it will tell what is wrong
+    return status.st_dev, status.st_ino
+
+
 def _file_type(path: Path) -> int | None:
     """Return `stat`'s type of what `path` leads to, None where it leads nowhere or may not be followed."""
     try:
@@ -203,9 +227,9 @@ def _read_list(source: Path) -> list[Path]:
     folder = Path(os.path.abspath(source.parent))  # noqa: PTH100 - Path.resolve would follow links
     for number, line in enumerate(lines, start=1):
         entry = line.strip()
-        if not entry or entry.startswith("#"):
-            continue
         path = Path(os.path.normpath(folder / entry))
+        if not entry or (entry.startswith("#") and not path.is_file()):
+            continue
         if not path.is_file():
             raise InputError(f"{source}, line {number}: there is no image {entry}.")
         paths[path] = None
@@ -272,6 +296,17 @@ def gps_positions(photos: Iterable[Photo]) -> dict[str, tuple[float, float, floa
         for photo in photos
         if photo.exif.latitude_deg is not None and photo.exif.longitude_deg is not None
     }
+
+
+def tell_unused_positions(photos: Iterable[Photo], progress: Progress) -> None:
+    """Warn of photographs that record a position, or an altitude, which cannot be used; one line a reason."""
+    reasons: dict[str, list[str]] = {}
+    for photo in photos:
+        if photo.exif.position_problem:
+            reasons.setdefault(photo.exif.position_problem, []).append(photo.name)
+    for reason, names in reasons.items():
+        what = f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}"
+        progress.warn(f"GPS of {what} is not used, or without altitude: {reason}.")
 
 
 def orientations_of(photo_set: PhotoSet | None) -> dict[str, int]:

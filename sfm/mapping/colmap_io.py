@@ -22,6 +22,7 @@ from sfm.geometry.pose import Pose
 from sfm.mapping.colmap import pycolmap
 from sfm.mapping.model_files import check_binary_model, read_observations, read_points
 from sfm.mapping.sparse_map import MapImage, SparseMap
+from sfm.plain_numbers import plain_float, plain_int
 
 HALF_PIXEL = 0.5
 _CAMERA_LINE = "CAMERA_ID MODEL WIDTH HEIGHT PARAMS..."
@@ -141,7 +142,7 @@ def write_binary(reconstruction: pycolmap.Reconstruction, folder: Path) -> None:
 def read_cameras_txt(path: Path) -> dict[int, Camera]:
     """Read intrinsics in COLMAP's text form: `CAMERA_ID MODEL WIDTH HEIGHT PARAMS...` a line; all held fixed.
 
-    Raises `InputError` naming the line that cannot be read.
+    Raises `InputError` naming the line that cannot be read, or gives an id that is taken.
     """
     lines = read_text(path, "the intrinsics file").splitlines()
     cameras: dict[int, Camera] = {}
@@ -150,12 +151,16 @@ def read_cameras_txt(path: Path) -> dict[int, Camera]:
         if not words:
             continue
         try:
-            camera_id, model, width, height = int(words[0]), words[1], int(words[2]), int(words[3])
-            params = tuple(float(word) for word in words[4:])
+            camera_id, width, height = (plain_int(words[i]) for i in (0, 2, 3))
+            model, params = words[1], tuple(plain_float(word) for word in words[4:])
             camera = Camera(model, width, height, params, focal_is_known=True, fixed=True)
         except (ValueError, IndexError, InputError) as error:
             why = f" ({_first_line(error)})" if isinstance(error, InputError) else ""
             raise InputError(f"{path}, line {number}: expected `{_CAMERA_LINE}`{why}.") from error
+        if camera_id in cameras:
+            raise InputError(
+                f"{path}, line {number}: a second camera {camera_id}: give each an id of its own."
+            )
         cameras[camera_id] = camera.shifted(-HALF_PIXEL)
     if not cameras:
         raise InputError(f"{path} holds no camera: each line is `{_CAMERA_LINE}`.")

@@ -90,7 +90,7 @@ def similar_pairs(names: Sequence[str], views: Views, count: int) -> list[Pair]:
 
 
 def listed_pairs(path: Path, names: Sequence[str]) -> list[Pair]:
-    """Read pairs from a text file, two names a line; empty lines and lines that begin with # are passed over.
+    """Read pairs from a text file, two names a line; empty lines and comments, which begin with #, are passed over.
 
     Names with spaces stand in quotes, "my photo.jpg" other.jpg, or the two have a tab between them. Elsewhere than
     around a name, quotes and apostrophes are part of it.
@@ -101,9 +101,10 @@ def listed_pairs(path: Path, names: Sequence[str]) -> list[Pair]:
     order = {name: i for i, name in enumerate(names)}
     pairs: dict[Pair, None] = {}
     for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
         found = _names_in(line)
+        # An image may be named #1.jpg.
+        if not found or (found[0].startswith("#") and found[0] not in order):
+            continue
         if len(found) != 2 or found[0] == found[1]:
             raise InputError(
                 f"{path}, line {number}: not two names of images: {line.strip()[:80]} (put names with spaces in "

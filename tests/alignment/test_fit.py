@@ -210,3 +210,86 @@ class TestGravity:
     def test_cameras_that_do_not_agree(self):
         with pytest.raises(InputError, match="do not tell which way is up"):
             align_to_gravity(UNRELIABLE)
+
+
+def block_map():
+    """Nadir cameras of five strips, in a frame of the map's own, and their centres in metres."""
+    rng = np.random.default_rng(4)
+    x, y = np.meshgrid(np.arange(5) * 24.0 - 48, np.arange(7) * 13.0 - 39)
+    centers = np.column_stack([x.ravel(), y.ravel(), np.full(35, 60.0)]) + rng.normal(0, 0.6, (35, 3))
+    down = np.diag([1.0, -1, -1])
+    in_enu, _ = sparse_map_at(centers)
+    images = {
+        i: type(image)(image.name, 1, Pose(down, -down @ c))
+        for (i, image), c in zip(in_enu.images.items(), centers, strict=True)
+    }
+    in_enu = type(in_enu)(in_enu.cameras, images)
+    return in_enu, in_enu.transformed(MAP_FROM_ENU)
+
+
+class TestAbsurdPositions:
+    def align_gps(self, gps):
+        _, sparse_map = block_map()
+        return align_to_gps(sparse_map, gps, estimate_gravity(sparse_map), "gps")
+
+    @pytest.mark.parametrize("stuck", [2, 12, 20])
+    def test_a_stuck_receiver_counts_once(self, stuck):
+        gps = gps_of(block_map()[0])
+        names = list(gps)
+        gps |= dict.fromkeys(names[5 : 5 + stuck], gps[names[5]])
+        found = self.align_gps(gps)
+        assert found.frame_from_map.scale == pytest.approx(1 / 0.13, rel=1e-3)
+        assert turned_deg(found) < 0.1
+
+    @pytest.mark.parametrize("decimals", [2, 3])
+    def test_degrees_cut_short_are_refused(self, decimals):
+        cut = {
+            n: (*np.trunc(np.array(p[:2]) * 10**decimals) / 10**decimals, p[2])
+            for n, p in gps_of(block_map()[0]).items()
+        }
+        with pytest.raises(InputError, match=r"do not fit the map|only . different"):
+            self.align_gps(cut)
+
+    def test_latitude_and_longitude_exchanged_are_named(self):
+        swapped = {n: (lon, lat, alt) for n, (lat, lon, alt) in gps_of(block_map()[0]).items()}
+        with pytest.raises(InputError, match="With latitude and longitude exchanged they do"):
+            self.align_gps(swapped)
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_shuffled_rows_are_refused(self, seed):
+        gps = gps_of(block_map()[0])
+        order = np.random.default_rng(seed).permutation(len(gps))
+        shuffled = dict(zip(gps, [list(gps.values())[i] for i in order], strict=True))
+        with pytest.raises(InputError, match="do not fit the map"):
+            self.align_gps(shuffled)
+
+    def test_one_altitude_that_is_missing_or_zero_harms_nobody(self):
+        for altitude in (np.nan, 0.0):
+            gps = gps_of(block_map()[0])
+            gps["3.jpg"] = (*gps["3.jpg"][:2], altitude)
+            found = self.align_gps(gps)
+            assert turned_deg(found) < 0.05
+            assert set(found.outliers) <= {"3.jpg"}
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            (lambda p: p[:, [1, 0, 2]], "x and y exchanged they do"),
+            (lambda p: p * [1, 1, -1], "z counted downwards they do"),
+            (lambda p: p[:, [0, 2, 1]], "y and z exchanged they do"),
+            (lambda p: p[:, [1, 0, 2]] * [1, 1, -1], "x and y exchanged and z counted downwards"),
+        ],
+    )
+    def test_mistaken_axes_are_named(self, change, told):
+        in_enu, sparse_map = block_map()
+        changed = change(np.array([pose.center for pose in in_enu.poses.values()]))
+        positions = dict(zip(in_enu.poses, map(tuple, changed), strict=True))
+        with pytest.raises(InputError, match=told):
+            align_to_positions(sparse_map, positions, estimate_gravity(sparse_map))
+
+    def test_names_of_other_images_are_refused(self):
+        in_enu, sparse_map = block_map()
+        order = np.random.default_rng(0).permutation(35)
+        poses = dict(zip(in_enu.poses, [list(in_enu.poses.values())[i] for i in order], strict=True))
+        with pytest.raises(InputError, match="Do its names mean the same images"):
+            align_to_map(sparse_map, Trajectory(poses), None)

@@ -53,3 +53,17 @@ def test_what_cannot_be_read_is_told(tmp_path, text, told):
 def test_no_such_file(tmp_path):
     with pytest.raises(InputError, match="Cannot read the positions"):
         read_positions(tmp_path / "nowhere.csv")
+
+
+def test_a_row_of_an_image_named_like_a_comment_is_a_row(tmp_path):
+    path = tmp_path / "positions.csv"
+    path.write_text("name,x,y,z\n#1.jpg,1,2,3\n# 2.jpg,4,5,6\n#comment\n3.jpg,7,8,9\n")
+    assert read_positions(path, ["#1.jpg", "3.jpg"]).values == {"#1.jpg": (1, 2, 3), "3.jpg": (7, 8, 9)}
+    path.write_text("x,y,z,name\n1,2,3,#1.jpg\n#4,5,6,#2.jpg\n")
+    assert list(read_positions(path, ["#1.jpg"]).values) == ["#1.jpg"]
+
+
+@pytest.mark.parametrize("number", ["4_00", "\u0664", "0x10"])
+def test_numbers_only_python_knows_are_none(tmp_path, number):
+    with pytest.raises(InputError, match="line 2: a number is missing"):
+        read(tmp_path, f"name,x,y,z\na.jpg,1,2,{number}\n")

@@ -68,8 +68,8 @@ class TestResidual:
         gps = to_gps(true)
         gps[3, 2] = np.nan
         result = gps_residual(in_map_frame(true), gps)
-        assert not result.altitude_used
         assert result.rms_m < 0.1
+        assert result.outliers == 0
 
     def test_a_straight_walk(self):
         true = walk(bend=0.0)

@@ -129,13 +129,29 @@ def test_hardly_any_registered_image(registered):
     result = evaluate_poses(estimate, Trajectory(truth))
     assert result.registered == registered
     assert result.degeneracy == ("line" if registered == 2 else "point")
-    if registered:
-        assert result.ate_max < 1e-9
-        assert result.rotation_max_deg < 1e-5
-    else:
-        assert math.isnan(result.ate_rmse)
+    # An alignment takes any one or two positions onto any others: that is no accuracy.
+    assert math.isnan(result.ate_rmse)
+    assert math.isnan(result.ate_max)
+    assert all(math.isnan(image.position) for image in result.images)
+    assert result.rotation_max_deg < 1e-5 if registered == 2 else math.isnan(result.rotation_max_deg)
+    assert result.as_json()["ate_rmse"] is None
     assert result.auc_percent[5] == pytest.approx(10 if registered == 2 else 0, abs=1e-6)
     json.loads(json.dumps(result.as_json(), allow_nan=False))
+
+
+def test_true_centres_in_one_place_give_no_error_of_positions():
+    turns = Rotation.random(6, random_state=0).as_matrix()
+    here = np.array([400.0, -20, 7])
+    truth = {f"{i}": Pose(R, -R @ here) for i, R in enumerate(turns)}
+    result = evaluate_poses(disturbed(truth, angle_deg=2), Trajectory(truth))
+    assert math.isnan(result.ate_rmse)
+    assert 0.5 < result.rotation_max_deg < 10
+    collapsed = evaluate_poses(truth, Trajectory(random_path_of(truth)))
+    assert collapsed.ate_rmse > 1, "a map that fell onto one point is far from the truth"
+
+
+def random_path_of(poses):
+    return dict(zip(poses, random_path(len(poses)).values(), strict=True))
 
 
 def test_a_straight_path_is_said_to_be_one():

@@ -64,7 +64,37 @@ def test_frame_numbers_count_all_images_of_the_set(tmp_path):
 
 def test_a_foreign_clock_goes_by_order(tmp_path):
     path = tum(tmp_path, [f"{1305031102.1 + i} {line}" for i, line in enumerate(LINES)])
-    assert centers(read_tum(path, NAMES)) == EXPECTED
+    found = read_tum(path, NAMES)
+    assert centers(found) == EXPECTED
+    assert "in the order of the images' names" in found.note
+
+
+def test_the_order_of_names_counts_their_numbers(tmp_path):
+    path = tum(tmp_path, [f"{1305031102.1 + i} {line}" for i, line in enumerate(LINES)])
+    found = read_tum(path, ["IMG_10.jpg", "IMG_8.jpg", "IMG_9.jpg"])
+    assert centers(found) == dict(
+        zip(["IMG_8.jpg", "IMG_9.jpg", "IMG_10.jpg"], EXPECTED.values(), strict=True)
+    )
+
+
+def test_a_foreign_clock_out_of_order_is_refused(tmp_path):
+    path = tum(tmp_path, [f"{1305031102.1 + i} {LINES[i]}" for i in (2, 0, 1)])
+    with pytest.raises(InputError, match="not in their order"):
+        read_tum(path, NAMES)
+    with pytest.raises(InputError, match="not in their order"):
+        read_tum(path, NAMES, dict.fromkeys(NAMES, 5.0))
+
+
+def test_a_foreign_clock_is_matched_by_the_time_between_poses(tmp_path):
+    times = {NAMES[0]: 30.0, NAMES[1]: 10.0, NAMES[2]: 24.0}
+    order = sorted(range(3), key=lambda i: times[NAMES[i]])
+    path = tum(tmp_path, [f"{1305031102.1 + times[NAMES[i]]} {LINES[i]}" for i in order])
+    found = read_tum(path, NAMES, times)
+    assert centers(found) == EXPECTED
+    assert "time between them" in found.note
+    path = tum(tmp_path, [f"{1305031102.1 + 7 * i} {line}" for i, line in enumerate(LINES)])
+    with pytest.raises(InputError, match="other times pass"):
+        read_tum(path, NAMES, times)
 
 
 def test_poses_of_unknown_images_are_refused_naming_both_sides(tmp_path):
@@ -78,7 +108,14 @@ def test_poses_of_unknown_images_are_refused_naming_both_sides(tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["1 2 3", "0 1 2 3 0 0 0 0", "0 1 2 nan 0 0 0 1", "0 1 2 3 0 0 0 one", "0 1 2 3 0 0 0 1 9"],
+    [
+        "1 2 3",
+        "0 1 2 3 0 0 0 0",
+        "0 1 2 nan 0 0 0 1",
+        "0 1 2 3 0 0 0 one",
+        "0 1_0 2 3 0 0 0 1",
+        "0 1 2 3 0 0 0 1 9",
+    ],
 )
 def test_a_line_that_is_no_pose_is_named(tmp_path, line):
     path = tum(tmp_path, [f"0 {LINES[0]}", line])

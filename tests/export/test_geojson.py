@@ -1,10 +1,12 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
 from sfm.errors import InputError
 from sfm.export import ExportContext
+from sfm.geometry.similarity import Sim3
 from sfm.mapping.frame import MapFrame
 from tests.export.contract import ExporterContract
 from tests.mapping.maps import make_map
@@ -66,6 +68,27 @@ class TestGeojson(ExporterContract):
             *(p["geometry"]["coordinates"] for p in points),
         ):
             assert coordinates == [pytest.approx(13.2, abs=1e-3), pytest.approx(55.7, abs=1e-3)]
+
+    @pytest.mark.parametrize("longitude", [180.0, -180.0, 179.99999, -179.99999])
+    def test_a_path_across_the_date_line_is_cut_there(self, tmp_path, longitude):
+        frame = MapFrame("gps", "m", (-17.0, longitude, 40.0), z_up=True)
+        wide = make_map(("1.jpg", "2.jpg", "3.jpg", "4.jpg")).transformed(
+            Sim3(2.0, np.eye(3), np.array([-2.0, 0, 0]))
+        )
+        line, *points = self.features(self.export(wide, tmp_path, ExportContext(frame=frame)))
+        assert line["geometry"]["type"] == "MultiLineString"
+        parts = line["geometry"]["coordinates"]
+        assert len(parts) == 2
+        assert (abs(parts[0][-1][0]), parts[1][0][0]) == (180, -parts[0][-1][0])
+        assert parts[0][-1][1:] == parts[1][0][1:]
+        for part in parts:
+            assert max(p[0] for p in part) - min(p[0] for p in part) < 1
+        assert len(parts[0]) + len(parts[1]) == len(points) + 2
+
+    def test_a_path_near_greenwich_is_one_line(self, tmp_path):
+        frame = MapFrame("gps", "m", (51.5, 0.0, 40.0), z_up=True)
+        line = self.features(self.export(make_map(), tmp_path, ExportContext(frame=frame)))[0]
+        assert line["geometry"]["type"] == "LineString"
 
     @pytest.mark.parametrize("frame", [None, MapFrame("gravity", z_up=True)])
     def test_a_map_that_is_nowhere_on_earth(self, tmp_path, frame):

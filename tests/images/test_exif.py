@@ -1,11 +1,13 @@
 import io
 import math
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 from sfm.images.exif import Exif, read_exif
 from sfm.images.photo_set import read_photo_set
@@ -90,7 +92,49 @@ def test_zero_means_unknown():
     exif = read(
         base={0x0112: 0}, photo={0x920A: 0.0, 0xA405: 0}, gps={1: "N", 2: (0, 0, 0), 3: "E", 4: (0, 0, 0)}
     )
-    assert exif == Exif()
+    assert replace(exif, position_problem=None) == Exif()
+
+
+@pytest.mark.parametrize(("reference", "sign"), [(0, 1), (1, -1), (2, 1), (3, -1), (None, 1)])
+def test_altitudes_below_the_sea_or_the_ellipsoid(reference, sign):
+    gps = {6: 12.0} | ({} if reference is None else {5: bytes([reference])})
+    assert read(gps=gps).altitude_m == sign * 12
+
+
+PLACE = {1: "S", 2: (33.0, 24.0, 0.0), 3: "W", 4: (70.0, 36.0, 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({1: None}, "hemisphere is missing"),
+        ({3: None}, "hemisphere is missing"),
+        ({1: "\0"}, "hemisphere is missing"),
+        ({1: "E"}, "hemisphere is missing"),
+        ({2: (IFDRational(0, 0), 0.0, 0.0)}, "no number on Earth"),
+        ({4: None}, "no number on Earth"),
+        ({2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}, "without a fix"),
+        ({9: "V"}, "no fix"),
+    ],
+)
+def test_a_record_that_is_no_position_says_why(change, told):
+    tags = {tag: value for tag, value in (PLACE | change).items() if value is not None}
+    exif = read(gps=tags)
+    assert exif.latitude_deg is exif.longitude_deg is None
+    assert told in exif.position_problem
+
+
+def test_hemispheres_in_small_letters_and_words():
+    exif = read(gps=PLACE | {1: "s", 3: "West"})
+    assert (exif.latitude_deg, exif.longitude_deg) == (pytest.approx(-33.4), pytest.approx(-70.6))
+    assert exif.position_problem is None
+
+
+def test_an_altitude_that_is_no_number_leaves_the_position():
+    exif = read(gps=PLACE | {6: IFDRational(0, 0)})
+    assert exif.latitude_deg == pytest.approx(-33.4)
+    assert exif.altitude_m is None
+    assert "altitude" in exif.position_problem
 
 
 def test_void_gps_fix_is_no_position():
@@ -112,6 +156,7 @@ def test_time_falls_back_to_the_file_time_and_an_unset_clock_is_none():
     assert read(base={0x0132: "0000:00:00 00:00:00"}).time is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_damaged_exif_never_costs_the_photograph(garbage):
     buffer = io.BytesIO()

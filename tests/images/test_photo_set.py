@@ -280,3 +280,35 @@ def test_orientations_of_those_that_are_turned(tmp_path):
     turned = replace(photo, name="b", exif=Exif(orientation=6))
     assert orientations_of(PhotoSet(tmp_path, (photo, turned))) == {"b": 6}
     assert orientations_of(None) == {}
+
+
+class TestOneFileUnderSeveralNames:
+    def test_counts_once_and_the_other_names_are_told(self, tmp_path):
+        save(tmp_path / "b.png")
+        (tmp_path / "a.png").symlink_to("b.png")
+        (tmp_path / "sub").mkdir()
+        (tmp_path / "sub/c.png").hardlink_to(tmp_path / "b.png")
+        photo_set = read_photo_set(tmp_path)
+        assert photo_set.names == ["b.png"]
+        assert [(s.name, s.reason) for s in photo_set.skipped] == [
+            ("a.png", "it is the same file as b.png"),
+            ("sub/c.png", "it is the same file as b.png"),
+        ]
+
+    def test_two_links_to_a_file_elsewhere_are_one_photograph(self, tmp_path):
+        outside = save(tmp_path / "store/x.png")
+        (tmp_path / "set").mkdir()
+        for name in ("1.png", "2.png"):
+            (tmp_path / "set" / name).symlink_to(outside)
+        assert read_photo_set(tmp_path / "set").names == ["1.png"]
+
+    def test_in_a_list_too(self, tmp_path):
+        save(tmp_path / "#b.png")
+        (tmp_path / "a.png").symlink_to("#b.png")
+        (tmp_path / "list.txt").write_text("# the same twice\na.png\n#b.png\n")
+        assert read_photo_set(tmp_path / "list.txt").names == ["#b.png"]
+
+    def test_equal_copies_are_two(self, tmp_path):
+        save(tmp_path / "a.png")
+        save(tmp_path / "b.png")
+        assert read_photo_set(tmp_path).names == ["a.png", "b.png"]

@@ -213,6 +213,9 @@ class TestCamerasTxt:
             "1 PINHOLE",
             "1 PINHOLE 640 480 0 0 320 240",
             "1 PINHOLE 640 480 500 500 nan 240",
+            "1 PINHOLE 6_40 480 500 500 320 240",
+            "1 PINHOLE 640 480 4_00 400 320 240",
+            "\u0661 PINHOLE 640 480 400 400 320 240",
         ],
     )
     def test_a_bad_line_is_named(self, tmp_path, line):
@@ -221,6 +224,15 @@ class TestCamerasTxt:
         with pytest.raises(InputError, match="line 2: expected `CAMERA_ID MODEL") as error:
             read_cameras_txt(path)
         assert "invalid literal" not in str(error.value), "Python's words"
+
+    @pytest.mark.parametrize(
+        "second", ["1 PINHOLE 640 480 600 600 320 240", "01 PINHOLE 640 480 500 500 320 240"]
+    )
+    def test_two_cameras_of_one_id_are_refused(self, tmp_path, second):
+        path = tmp_path / "cameras.txt"
+        path.write_text(f"1 PINHOLE 640 480 500 500 320 240\n{second}\n")
+        with pytest.raises(InputError, match="line 2: a second camera 1"):
+            read_cameras_txt(path)
 
     def test_nothing_to_read(self, tmp_path):
         with pytest.raises(InputError, match="Cannot read"):
