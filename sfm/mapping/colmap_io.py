@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.errors import InputError
-from sfm.files import read_text, writing
+from sfm.files import read_text, scratch_folder, sync_folder, sync_tree
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
 from sfm.mapping.colmap import pycolmap
@@ -115,15 +115,15 @@ def write_map(sparse_map: SparseMap, path: Path, *, text: bool = False) -> list[
             if len(image.name.splitlines()) != 1:
                 raise InputError(f"Image name {image.name!r} has a line break: write a binary COLMAP model.")
     reconstruction = to_reconstruction(sparse_map)
-    with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".part-", dir=path) as temporary:
-            if text:
-                reconstruction.write_text(temporary)
-            else:
-                write_binary(reconstruction, Path(temporary))
-            files = sorted(Path(temporary).iterdir())
-            return [file.replace(path / file.name) for file in files]
+    with scratch_folder(path) as temporary:
+        if text:
+            _write_text(reconstruction, temporary)
+        else:
+            write_binary(reconstruction, temporary)
+        sync_tree(temporary)
+        written = [file.replace(path / file.name) for file in sorted(temporary.iterdir())]
+        sync_folder(path)
+        return written
 
 
 def write_binary(reconstruction: pycolmap.Reconstruction, folder: Path) -> None:
@@ -136,6 +136,22 @@ def write_binary(reconstruction: pycolmap.Reconstruction, folder: Path) -> None:
         check_binary_model(folder, _parameters_of_model())
     except InputError as error:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+
+
+def _write_text(reconstruction: pycolmap.Reconstruction, folder: Path) -> None:
+    """Write a text model into an existing folder; `OSError` as in `write_binary`."""
+    reconstruction.write_text(folder)
+    # An image's observations have a line of their own.
+    written = {
+        "cameras": reconstruction.num_cameras(),
+        "images": 2 * reconstruction.num_reg_images(),
+        "points3D": reconstruction.num_points3D(),
+    }
+    for name, count in written.items():
+        lines = (folder / f"{name}.txt").read_bytes().splitlines(keepends=True)
+        told = [line for line in lines if not line.startswith(b"#")]
+        if len(told) != count or (told and not told[-1].endswith(b"\n")):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def read_cameras_txt(path: Path) -> dict[int, Camera]:
