@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sfm.alignment.fit import (
@@ -17,16 +18,14 @@ from sfm.alignment.options import AlignmentOptions
 from sfm.alignment.positions import read_positions
 from sfm.errors import InputError
 from sfm.evaluation.trajectory import read_trajectory
-from sfm.export import export
 from sfm.images.photo_set import gps_positions, orientations_of
 from sfm.mapping.frame import read_frame
 from sfm.mapping.transform import move_model
 from sfm.options import check
 from sfm.pipelines.finished_run import FinishedRun, find_model
+from sfm.pipelines.products import recorded_context, renew_products
 from sfm.progress import SILENT, Progress
-from sfm.workspace import Workspace
-
-_PRODUCTS = ("ply", "tum")
+from sfm.workspace import Workspace, held_folder
 
 
 def align(
@@ -66,14 +65,37 @@ def align(
             else f"--reference goes with --to csv or --to model, not with --to {options.to}: leave it out."
         )
     run = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
-    with Workspace(run.root).lock() if run.root else nullcontext():
+    with _alone_with(run):
         found = _fit(run, options)
-        move_model(run.model, found.frame_from_map, found.frame, found.as_json())
-        aligned = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
-        if aligned.root is not None:
-            for format in _PRODUCTS:
-                export(aligned.sparse_map, format, aligned.root, aligned.context(progress=progress))
+        move_model(
+            run.model,
+            found.frame_from_map,
+            found.frame,
+            found.as_json(),
+            lambda: _write_products(FinishedRun(run.model, run.root, run.images), progress),
+        )
     return found
+
+
+@contextmanager
+def _alone_with(run: FinishedRun) -> Iterator[None]:
+    """Keep others from replacing the model; one of other origin is guarded by the folder it lies in."""
+    if run.root is not None:
+        with Workspace(run.root).lock():
+            yield
+        return
+    try:
+        with held_folder(run.model.resolve().parent, alone=True):
+            yield
+    except BlockingIOError as error:
+        raise InputError(f"Another process is aligning {run.model}: wait for it to end.") from error
+
+
+def _write_products(run: FinishedRun, progress: Progress) -> None:
+    """Write again what the run keeps of its map for others to read; the largest model's alone."""
+    if run.root is not None and run.model.name == "0":
+        known = recorded_context(run.root) if run.photo_set is None else run.context(progress=progress)
+        renew_products(run.root, run.model, run.sparse_map, known)
 
 
 def _fit(run: FinishedRun, options: AlignmentOptions) -> MapAlignment:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sfm.evaluation.correctness import correct_images, judge_map
 from sfm.evaluation.gps import MIN_POSITIONS
-from sfm.export import ExportContext, export
+from sfm.export import ExportContext
 from sfm.features.choice import make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DogDetector
@@ -32,12 +32,11 @@ from sfm.pipelines.photographs import (
     read_photographs,
     refuse_output_among_images,
 )
+from sfm.pipelines.products import renew_products
 from sfm.pipelines.run_record import RunRecord, read_record
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
 from sfm.workspace import Workspace
-
-_PRODUCTS = ("points.ply", "cameras.ply", "trajectory.tum")
 
 
 @dataclass(frozen=True)
@@ -191,12 +190,6 @@ def _run_stages(
 def _write_products(
     mapping: MappingResult, features: FeatureSet, workspace: Workspace, progress: Progress
 ) -> None:
-    complete = mapping.reused and read_record(workspace.run_record).get("map_digest") == mapping.digest
-    if complete and all((workspace.root / name).is_file() for name in _PRODUCTS):
-        progress.say(f"Reused: {', '.join(_PRODUCTS)}.")
-        return
-    # Without run.json, which is written last, nobody takes the products of two maps for those of one.
-    workspace.run_record.unlink(missing_ok=True)
     photos = [image.photo for image in features.images]
     context = ExportContext(
         image_names=[photo.name for photo in photos],
@@ -204,8 +197,11 @@ def _write_products(
         timestamps_s=capture_times_s(photos),
         progress=progress,
     )
-    for format in ("ply", "tum"):
-        export(mapping.models[0], format, workspace.root, context)
+    found = renew_products(workspace.root, workspace.sparse / "0", mapping.models[0], context)
+    for name, wrong in found.damaged.items():
+        progress.warn(f"{workspace.root / name} is {wrong}: it is made again.")
+    if found.reused:
+        progress.say(f"Reused: {', '.join(found.reused)}.")
 
 
 def _write_index(

@@ -6,17 +6,19 @@ import errno
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from sfm.errors import InputError, WorkError
 from sfm.json_values import json_text
 
+T = TypeVar("T")
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _UNWRITABLE = (
@@ -38,6 +40,8 @@ _FAILED_WRITES = {
 # Folders that cannot be synchronised, on file systems that do it by themselves or not at all.
 _UNSYNCED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM)
 _LEFTOVER_FILE = re.compile(r"\.[0-9a-f]{32}\.part(\..*)?", re.DOTALL)
+# How often, and how much later, a folder that is being replaced is read again.
+_TRIES, _WAIT_S = 100, 0.02
 _NEW, _OLD = ".part.new", ".part.old"
 
 
@@ -173,6 +177,38 @@ def restore_folder(folder: Path) -> bool:
     remove_tree(old)
     remove_tree(new)
     return left
+
+
+def being_replaced(*folders: Path) -> bool:
+    """Whether one of the folders is being replaced by `replaced_folder`, or was when its process was killed."""
+    return any(folder.with_name(f".{folder.name}{_OLD}").is_dir() for folder in folders if folder.name)
+
+
+def read_unreplaced(folder: Path, read: Callable[[], T]) -> T:
+    """Return what `read` makes of a folder; read again where another process has replaced it meanwhile.
+
+    Errors of `read` are passed on if the folder was the same before and after.
+    """
+    for _ in range(_TRIES):
+        before = _identity(folder)
+        try:
+            result = read()
+        except Exception:
+            if _identity(folder) == before and not being_replaced(folder, folder.parent):
+                raise
+            time.sleep(_WAIT_S)
+        else:
+            if _identity(folder) == before:
+                return result
+    return read()
+
+
+def _identity(folder: Path) -> tuple[int, int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def remove_tree(folder: Path) -> None:

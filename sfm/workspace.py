@@ -103,8 +103,8 @@ def is_workspace(folder: Path) -> bool:
 
 
 @contextmanager
-def _guest_of(folder: Path, alone: bool = False) -> Iterator[None]:
-    """Hold the folder itself, beside its lock file: shared by those who work within it, or `alone` for one of them.
+def held_folder(folder: Path, alone: bool = False) -> Iterator[None]:
+    """Hold a folder itself, whatever lock file it has: shared by those who work within it, or `alone` for one of them.
 
     Raises `BlockingIOError` if others hold it that one wants alone. File systems without such locks let everyone in.
     """
@@ -165,14 +165,14 @@ class Workspace:
             self._remove_leftovers()
             with ExitStack() as stack:
                 for outer in self._outer_workspaces():
-                    stack.enter_context(_guest_of(outer))
+                    stack.enter_context(held_folder(outer))
                 yield
         finally:
             os.close(handle)
 
     def _remove_leftovers(self) -> None:
         """Put right what a process that was killed left half done, unless another works in a run within this one."""
-        with suppress(BlockingIOError), _guest_of(self.root, alone=True), writing(self.root):
+        with suppress(BlockingIOError), held_folder(self.root, alone=True), writing(self.root):
             remove_leftovers(self.root, is_workspace)
 
     def _outer_workspaces(self) -> list[Path]:

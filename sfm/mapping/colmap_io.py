@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.errors import InputError
-from sfm.files import read_text, scratch_folder, sync_folder, sync_tree
+from sfm.files import read_text, read_unreplaced, scratch_folder, sync_folder, sync_tree
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
 from sfm.mapping.colmap import pycolmap
@@ -94,13 +94,17 @@ def read_reconstruction(path: Path) -> pycolmap.Reconstruction:
 
 def read_poses(path: Path) -> dict[str, Pose]:
     """Read only the poses of a COLMAP model folder: `cam_from_world` by image name, in the order of names."""
-    reconstruction = read_reconstruction(path)
+    reconstruction = read_unreplaced(path, lambda: read_reconstruction(path))
     images = sorted((reconstruction.image(i) for i in reconstruction.reg_image_ids()), key=lambda i: i.name)
     return {image.name: pose_from_colmap(image.cam_from_world()) for image in images}
 
 
 def read_map(path: Path) -> SparseMap:
     """Read a COLMAP model folder (binary or text) as a `SparseMap`. Errors are those of `read_reconstruction`."""
+    return read_unreplaced(path, lambda: _read_map(path))
+
+
+def _read_map(path: Path) -> SparseMap:
     reconstruction = read_reconstruction(path)
     return _sparse_map(reconstruction, path) if _is_binary(path) else from_reconstruction(reconstruction)
 
