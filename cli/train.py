@@ -53,8 +53,9 @@ def train(
     if (patch_set is None) == (not maps):
         raise InputError("Give either a patch set or --from-map.")
     from sfm.learning.patch_set import PatchSet
-    from sfm.pipelines.train import load_init, map_patches, train_descriptor
+    from sfm.pipelines.train import claim_folder, load_init, map_patches, train_descriptor
 
+    claim_folder(out, [*maps, patch_set, None if init is None else Path(init)])
     options = from_mapping(TrainingOptions, values)
     start = load_init(init, options.loss) if init else None
     patches = PatchSet.open(patch_set) if patch_set else map_patches(maps, out / "patches", start, console)

@@ -22,6 +22,7 @@ from sfm.images.photo_set import gps_positions, orientations_of
 from sfm.mapping.frame import read_frame
 from sfm.mapping.transform import move_model
 from sfm.options import check
+from sfm.outputs import refuse_to_write_over
 from sfm.pipelines.finished_run import FinishedRun, find_model
 from sfm.pipelines.products import recorded_context, renew_products
 from sfm.progress import SILENT, Progress
@@ -65,6 +66,8 @@ def align(
             else f"--reference goes with --to csv or --to model, not with --to {options.to}: leave it out."
         )
     run = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
+    if options.reference is not None and options.reference.is_file():
+        refuse_to_write_over([options.reference], [run.model, *(run.pieces if run.root else ())])
     with _alone_with(run):
         found = _fit(run, options)
         move_model(

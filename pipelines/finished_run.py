@@ -21,9 +21,10 @@ from sfm.images.photo_set import Photo, PhotoSet, every_nth, read_photo_set
 from sfm.localization.index import INDEX_NAME
 from sfm.mapping.colmap_io import read_map
 from sfm.mapping.frame import MapFrame, read_frame
+from sfm.mapping.model_files import is_model_file
 from sfm.mapping.sparse_map import SparseMap
 from sfm.mapping.stored_matches import StoredMatches
-from sfm.pipelines.products import put_right
+from sfm.pipelines.products import PRODUCTS, PRODUCTS_NAME, put_right
 from sfm.pipelines.run_record import read_record
 from sfm.progress import SILENT, Progress
 
@@ -91,6 +92,14 @@ class FinishedRun:
             (root / name).exists() for name in ("run.json", "features", "database.db", INDEX_NAME)
         )
         return FinishedRun(model, root if is_run else None, images)
+
+    @property
+    def pieces(self) -> list[Path]:
+        """What the map consists of, which nothing else may be written over."""
+        if self.root is None:
+            return [path for path in self.model.iterdir() if is_model_file(path.name)]
+        products = (*PRODUCTS, PRODUCTS_NAME, INDEX_NAME, "run.json", "database.db")
+        return [self.root / name for name in ("sparse", "features", "mapping", *products)]
 
     @cached_property
     def sparse_map(self) -> SparseMap:

@@ -26,6 +26,7 @@ from sfm.mapping.colmap_verifier import make_verifier
 from sfm.matching.cells import DescriptorCells
 from sfm.matching.options import MatchingOptions
 from sfm.matching.two_view import DescribedView, VerifiedMatches, match_views
+from sfm.outputs import refuse_to_write_over
 from sfm.report.pictures import draw_matches
 
 
@@ -102,7 +103,9 @@ def match(
         If a photograph or an option cannot be used.
     """
     detection, description = detection or DetectionOptions(), description or DescriptionOptions()
-    pair = read_pair(image1, image2, detection, cameras or CameraOptions())
+    cameras = cameras or CameraOptions()
+    refuse_to_write_over((image1, image2, cameras.intrinsics, description.weights), [Path(picture)])
+    pair = read_pair(image1, image2, detection, cameras)
     descriptor = make_descriptor(description, detection.max_size)
     return match_pair(
         pair,

@@ -19,6 +19,7 @@ from sfm.images.cameras import CameraAssignment
 from sfm.images.photo_set import PhotoSet, gps_positions
 from sfm.mapping.incremental import Watch
 from sfm.mapping.sparse_map import SparseMap
+from sfm.outputs import refuse_output_among_images, refuse_to_write_over
 from sfm.pipelines.features import FeatureSet
 from sfm.pipelines.features_and_pairs import describe_and_match
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
@@ -30,13 +31,12 @@ from sfm.pipelines.photographs import (
     Photographs,
     default_output,
     read_photographs,
-    refuse_output_among_images,
 )
 from sfm.pipelines.products import renew_products
 from sfm.pipelines.run_record import RunRecord, read_record
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
-from sfm.workspace import Workspace
+from sfm.workspace import OWN_NAMES, Workspace
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,7 @@ def reconstruct(
     options.check()
     images, out = Path(images), default_output(Path(images)) if out is None else Path(out)
     refuse_output_among_images(images, out)
+    refuse_to_write_over(options.given_files, [out / name for name in OWN_NAMES])
     descriptor = make_descriptor(options.description, options.detection.max_size)
     record = RunRecord(images, options)
     photographs = read_photographs(images, options, record, progress)

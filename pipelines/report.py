@@ -12,11 +12,13 @@ import numpy as np
 
 from sfm.errors import InputError
 from sfm.features.keypoints import Keypoints
+from sfm.files import refuse_suffix
 from sfm.images.decode import load_rgb
 from sfm.images.photo_set import Photo, orientations_of
 from sfm.mapping.database import VerifiedPair
 from sfm.mapping.stored_matches import StoredMatches
 from sfm.options import flag_of
+from sfm.outputs import refuse_to_write_over
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.pipelines.map_and_features import refuse_other_keypoints
 from sfm.pipelines.stage_options import ReconstructOptions
@@ -64,6 +66,8 @@ def report(
     path = Path(out) if out is not None else (run.root or run.model) / "report.html"
     if path.is_dir():
         path = path / "report.html"
+    refuse_suffix(path, ".html", ".htm")
+    refuse_to_write_over([*run.pieces, *([run.photo_set.root] if run.photo_set else ())], [path])
     write_report(gather(run, progress), path, max_points=max_points)
     return path
 

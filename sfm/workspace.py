@@ -20,6 +20,20 @@ from sfm.errors import InputError
 from sfm.files import read_metadata, remove_leftovers, writing
 
 _LOCK = ".sfm.lock"
+# What a run writes into its folder, and replaces or removes there.
+OWN_NAMES = (
+    _LOCK,
+    *(
+        "features",
+        "database.db",
+        "sparse",
+        "mapping",
+        "run.json",
+        "products.json",
+        "localization.safetensors",
+    ),
+    *("points.ply", "cameras.ply", "trajectory.tum"),
+)
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,11 @@ def is_model_file(name: str) -> bool:
     return path.stem in MODEL_STEMS and path.suffix in (".bin", ".txt")
 
 
+def is_binary_file(name: str) -> bool:
+    """Whether a run itself writes a file of this name into its models' folders."""
+    return name == FRAME_NAME or (is_model_file(name) and name.endswith(".bin"))
+
+
 def _files_of(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if is_model_file(path.name) or path.name == FRAME_NAME)
 
