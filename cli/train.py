@@ -53,13 +53,17 @@ def train(
     if (patch_set is None) == (not maps):
         raise InputError("Give either a patch set or --from-map.")
     from sfm.learning.patch_set import PatchSet
-    from sfm.pipelines.train import claim_folder, load_init, map_patches, train_descriptor
+    from sfm.pipelines.train import claimed_folder, load_init, map_patches, train_descriptor
 
-    claim_folder(out, [*maps, patch_set, None if init is None else Path(init)])
     options = from_mapping(TrainingOptions, values)
     start = load_init(init, options.loss) if init else None
-    patches = PatchSet.open(patch_set) if patch_set else map_patches(maps, out / "patches", start, console)
-    run = train_descriptor(patches, out, options, validation_scenes=hold_out, init=start, progress=console)
+    with claimed_folder(out, [*maps, patch_set, None if init is None else Path(init)]):
+        patches = (
+            PatchSet.open(patch_set) if patch_set else map_patches(maps, out / "patches", start, console)
+        )
+        run = train_descriptor(
+            patches, out, options, validation_scenes=hold_out, init=start, progress=console
+        )
     columns, rows = ["step", "loss"], [[h.step, f"{h.loss:.3f}"] for h in run.trained.history]
     if hold_out:
         columns += ["FPR95 (%)", "matched (%)"]

@@ -97,8 +97,9 @@ def _alone_with(run: FinishedRun) -> Iterator[None]:
 def _write_products(run: FinishedRun, progress: Progress) -> None:
     """Write again what the run keeps of its map for others to read; the largest model's alone."""
     if run.root is not None and run.model.name == "0":
-        known = recorded_context(run.root) if run.photo_set is None else run.context(progress=progress)
-        renew_products(run.root, run.model, run.sparse_map, known)
+        known = recorded_context(run.root)
+        context = known if known.image_names else run.context(progress=progress)
+        renew_products(run.root, run.model, run.sparse_map, context)
 
 
 def _fit(run: FinishedRun, options: AlignmentOptions) -> MapAlignment:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sfm.export import EXPORTERS
 from sfm.export import export as write
-from sfm.outputs import claim, refuse_to_write_over
+from sfm.outputs import claimed, refuse_to_write_over
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.pipelines.map_and_features import refuse_other_keypoints
 from sfm.progress import SILENT, Progress
@@ -50,7 +50,7 @@ def export(
     folder = Path(out) if out is not None else (run.root or run.model) / "export" / format
     files = EXPORTERS[format].files if format in EXPORTERS else ()
     refuse_to_write_over(run.pieces, [folder / name for name in files])
-    claim(folder, files)
     if format == "hloc":  # the one that holds features
         refuse_other_keypoints(run)
-    return write(run.sparse_map, format, folder, run.context(descriptor, progress))
+    with claimed(folder, files):
+        return write(run.sparse_map, format, folder, run.context(descriptor, progress))

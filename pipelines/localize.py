@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sfm.errors import InputError
 from sfm.export import ExportContext, export
-from sfm.files import write_image, write_json, writing
+from sfm.files import write_image, write_json
 from sfm.geometry.camera import Camera
 from sfm.images.cameras import CameraOptions
 from sfm.images.decode import load_rgb
@@ -23,7 +23,7 @@ from sfm.localization.options import LocalizationOptions
 from sfm.localization.picture import best_view, draw_points, scaled_pixels, seen_by
 from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.sparse_map import MapImage, SparseMap
-from sfm.outputs import claim, refuse_output_among_images, refuse_to_write_over
+from sfm.outputs import claimed, refuse_output_among_images, refuse_to_write_over
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
 from sfm.pipelines.localizer import Localization, Localizer
 from sfm.progress import SILENT, Progress
@@ -118,18 +118,16 @@ def localize(
         refuse_output_among_images(Path(query), folder)
     outputs = [folder / name for name in (*_FILES, _PICTURES)]
     refuse_to_write_over((*localizer.run.pieces, *queries, intrinsics, weights), outputs)
-    claim(folder, [*_FILES, _PICTURES], known_by=_FILES[0])
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     results = list(unreadable)
-    with progress.stage("Localise", len(photos)) as step:
-        for name, photo in photos.items():
-            result = _localize_one(localizer, name, photo, cameras.get(name), progress)
-            results.append(result)
-            if pictures and result.localized:
-                write_image(folder / _PICTURES / f"{_relative(name)}.jpg", _picture(result, photo, run))
-            step.advance(note="" if result.localized else f"{name}: not in the map")
-    _write_results(folder, results, photos, localizer, progress)
+    with claimed(folder, [*_FILES, _PICTURES], known_by=_FILES[0]):
+        with progress.stage("Localise", len(photos)) as step:
+            for name, photo in photos.items():
+                result = _localize_one(localizer, name, photo, cameras.get(name), progress)
+                results.append(result)
+                if pictures and result.localized:
+                    write_image(folder / _PICTURES / f"{_relative(name)}.jpg", _picture(result, photo, run))
+                step.advance(note="" if result.localized else f"{name}: not in the map")
+        _write_results(folder, results, photos, localizer, progress)
     return LocalizedBatch(folder, tuple(results))
 
 

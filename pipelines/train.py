@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sfm.learning.patch_set import PatchSet
 from sfm.learning.patch_set_options import PatchSetOptions
 from sfm.learning.trainer import Trained, Validation, train
 from sfm.learning.training_options import TrainingOptions
-from sfm.outputs import claim, refuse_to_write_over
+from sfm.outputs import claimed, refuse_to_write_over
 from sfm.pipelines.patch_sources import read_sources
 from sfm.pipelines.patches import build_patch_set
 from sfm.progress import SILENT, Progress
@@ -71,12 +72,14 @@ def train_descriptor(
     return TrainingRun(trained, curve)
 
 
-def claim_folder(folder: Path, inputs: Sequence[Path | None]) -> None:
+@contextmanager
+def claimed_folder(folder: Path, inputs: Sequence[Path | None]) -> Iterator[None]:
     """Raise `InputError` if a training in `folder` would write over its inputs, or over what no training made."""
     refuse_to_write_over(inputs, [folder / name for name in (*_FILES, "patches")])
     if any(path is not None and path.resolve() == folder.resolve() for path in inputs):
         raise InputError(f"{folder} was given as input: choose another output folder.")
-    claim(folder, _FILES, known_by=_FILES[0])
+    with claimed(folder, _FILES, known_by=_FILES[0]):
+        yield
 
 
 def map_patches(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sfm.errors import InputError
-from sfm.files import write_json
-from sfm.workspace import is_workspace
+from sfm.files import remove_leftovers, write_json, writing
+from sfm.workspace import held_folder, is_workspace
 
 # Names of the files that were made in a folder which holds other things too.
 _LEDGER = ".sfm.made.json"
@@ -39,31 +40,66 @@ def refuse_output_among_images(images: Path, out: Path) -> None:
         raise InputError(f"The output folder {out} lies within the images {images}: choose one outside.")
 
 
-def claim(folder: Path, names: Sequence[str], known_by: str = "") -> None:
-    """Raise `InputError` if a file to be written is there already and was not made by an earlier run.
+@contextmanager
+def claimed(folder: Path, names: Sequence[str], known_by: str = "") -> Iterator[None]:
+    """Let files be written into a folder that may hold other things too; what a killed run left of them goes.
 
-    What is written is remembered in the folder. In the folder of a run everything counts as made by it.
+    What is written is remembered in the folder, unless it is a run's, where everything counts as made by it.
 
     Parameters
     ----------
     folder
         Where files will be written; made if it is missing.
     names
-        Their names.
+        Names of the files, and of folders of them.
     known_by
         A file that only this project leaves, by which earlier versions' folders are known.
+
+    Raises
+    ------
+    InputError
+        If a file of one of the names is there already and was not made by an earlier run.
     """
-    if any(is_workspace(around) for around in (folder.absolute(), *folder.absolute().parents)):
-        return
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file: give a folder.")
+    was_there, ledger = folder.exists(), folder / _LEDGER
     made = _made(folder)
-    if not (known_by and (folder / known_by).is_file()):
-        for name in names:
-            if name not in made and (folder / name).exists():
-                raise InputError(
-                    f"{folder / name} is there already and was not made by sfm: choose another folder, or move it away."
-                )
-    if not made.issuperset(names):
-        write_json(folder / _LEDGER, {"made": sorted(made.union(names))})
+    if not _is_of_a_run(folder):
+        if not (known_by and (folder / known_by).is_file()):
+            _refuse_others(folder, set(names) - made)
+        if not made.issuperset(names):
+            write_json(ledger, {"made": sorted(made.union(names))})
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder, names)
+    try:
+        with held_folder(folder):
+            yield
+    finally:
+        if not any((folder / name).exists() for name in {*names, *made}):
+            with suppress(OSError):  # what failed at once leaves no trace
+                ledger.unlink(missing_ok=True)
+                if not was_there:
+                    folder.rmdir()
+
+
+def _is_of_a_run(folder: Path) -> bool:
+    return any(is_workspace(around) for around in (folder.absolute(), *folder.absolute().parents))
+
+
+def _refuse_others(folder: Path, names: Iterable[str]) -> None:
+    for name in sorted(names):
+        if (folder / name).exists():
+            raise InputError(
+                f"{folder / name} is there already and was not made by sfm: choose another folder, or move it away."
+            )
+
+
+def _remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Remove temporary files, unless another process is writing here."""
+    with suppress(BlockingIOError), held_folder(folder, alone=True):
+        for place in (folder, *(folder / name for name in names)):
+            remove_leftovers(place, lambda _: True)
 
 
 def _made(folder: Path) -> set[str]:
