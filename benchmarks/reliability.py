@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 from sfm.cli.main import COMMANDS, LazyGroup, main
 from sfm.errors import SfmError
-from sfm.files import write_text
+from sfm.files import replaced_folder, write_text
 from sfm.mapping.colmap_io import read_map
 from sfm.rendering.walk import StreetOptions, render_street
 
@@ -65,7 +65,8 @@ def jobs(base: Path) -> list[Job]:
     """Return the commands that are tried, on a scene and a map that are made below `base` if they are not there."""
     scene, made, patches = base / "scene", base / "map", base / "patches"
     if not scene.exists():
-        render_street(scene, StreetOptions(views=6, width=320, height=240))
+        with replaced_folder(scene) as new:
+            render_street(new, StreetOptions(views=6, width=320, height=240))
     images = str(scene / "images")
     if not (made / "run.json").exists():
         must(["reconstruct", images, "-o", str(made), *_QUICK], base)

@@ -27,7 +27,7 @@ def is_cut(path: Path) -> bool:
     except OSError:
         return False
     if not header.startswith(_MAGIC) or len(header) < _HEADER_BYTES:
-        return size > 0
+        return False  # SQLite tells so itself
     (page,) = struct.unpack_from(">H", header, _PAGE_SIZE_AT)
     return bool(size % (_LARGEST_PAGE if page == 1 else page))
 
