@@ -70,14 +70,17 @@ def jobs(base: Path) -> list[Job]:
     images = str(scene / "images")
     if not (made / "run.json").exists():
         must(["reconstruct", images, "-o", str(made), *_QUICK], base)
-    if not (patches / "manifest.json").exists():
-        must(["patches", "build", str(made), "-o", str(patches)], base)
 
     def with_map(folder: Path) -> None:
         shutil.copytree(made, folder / "map", symlinks=True)
 
     def nothing(folder: Path) -> None:
         folder.mkdir()
+
+    def with_patches(folder: Path) -> None:
+        folder.mkdir()
+        if not (patches / "manifest.json").exists():
+            must(["patches", "build", str(made), "-o", str(patches)], base)
 
     def words(*given: str) -> Callable[[Path], list[str]]:
         return lambda folder: [word.replace("@", str(folder)) for word in given]
@@ -108,7 +111,7 @@ def jobs(base: Path) -> list[Job]:
         ),
         Job("localize", words("localize", "@/map", images, "--no-pictures"), with_map, "map"),
         Job("align", words("align", "@/map", "--to", "model", "--reference", truth), with_map, "map"),
-        Job("train", words("train", str(patches), "-o", "@/out", *training), nothing, "out"),
+        Job("train", words("train", str(patches), "-o", "@/out", *training), with_patches, "out"),
         Job("export", words("export", "@/map", *every), with_map, "map"),
     ]
 

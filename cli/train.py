@@ -57,7 +57,8 @@ def train(
 
     options = from_mapping(TrainingOptions, values)
     start = load_init(init, options.loss) if init else None
-    with claimed_folder(out, [*maps, patch_set, None if init is None else Path(init)]):
+    weights = Path(init) if init and Path(init).is_file() else None  # else the name of packaged ones
+    with claimed_folder(out, [*maps, patch_set, weights]):
         patches = (
             PatchSet.open(patch_set) if patch_set else map_patches(maps, out / "patches", start, console)
         )

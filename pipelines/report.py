@@ -69,7 +69,7 @@ def report(
     if path.is_dir():
         path = path / "report.html"
     refuse_suffix(path, ".html", ".htm")
-    refuse_to_write_over([*run.pieces, *([run.photo_set.root] if run.photo_set else ())], [path])
+    refuse_to_write_over(run.pieces, [path])
     write_report(gather(run, progress), path, max_points=max_points, made_of=_made_of(run))
     return path
 
