@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import shutil
 import signal
 import time
@@ -54,9 +55,10 @@ def try_job(job: Job, tries: int, rng: random.Random, work: Path) -> Outcome:
     """Kill one command `tries` times, each in a folder of its own, and run it to its end."""
     told = work / "told.txt"
     wanted = fresh(job, work / "undisturbed")
-    begun = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     status, words = finish(start(job.arguments(wanted), told), told)
-    seconds = time.monotonic() - begun
+    after_it = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after_it.ru_utime + after_it.ru_stime - before.ru_utime - before.ru_stime
     if status:
         return Outcome(faults=[f"the undisturbed run ended with {status}: {words}"])
     outcome = Outcome()
@@ -74,11 +76,20 @@ def try_job(job: Job, tries: int, rng: random.Random, work: Path) -> Outcome:
 
 
 def kill_after(seconds: float, process: int) -> bool:
-    """Kill a process after so many seconds; return whether it was still there."""
-    time.sleep(seconds)
+    """Kill a process after so many seconds of its own work; return whether it was still there."""
+    while _worked_s(process) < seconds and not os.waitid(
+        os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT
+    ):
+        time.sleep(0.001)
     os.kill(process, signal.SIGKILL)  # not waited for yet, so the number is still its own
     _, status = os.waitpid(process, 0)
     return os.WIFSIGNALED(status)
+
+
+def _worked_s(process: int) -> float:
+    """Return the processor's time a process has had, which other load on the machine does not change."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def fresh(job: Job, folder: Path) -> Path:
@@ -99,8 +110,8 @@ def report(outcomes: dict[str, Outcome]) -> str:
     return "\n".join(
         [
             f"`python -m benchmarks.kill`, {date.today().isoformat()}. Each try starts a command anew, sends SIGKILL "
-            "after a random part of the time that an undisturbed run takes, gives the same command again, and compares "
-            "everything in the folder with what the undisturbed run left: files missing or left behind, tensors, "
+            "after a random part of the processor time that an undisturbed run takes, gives the same command again, "
+            "and compares everything in the folder with what the undisturbed run left: files missing or left behind, tensors, "
             "poses, sizes.",
             "",
             "| command | tries | of them killed before the end | faults |",
