@@ -111,8 +111,8 @@ def report(outcomes: dict[str, Outcome]) -> str:
         [
             f"`python -m benchmarks.kill`, {date.today().isoformat()}. Each try starts a command anew, sends SIGKILL "
             "after a random part of the processor time that an undisturbed run takes, gives the same command again, "
-            "and compares everything in the folder with what the undisturbed run left: files missing or left behind, tensors, "
-            "poses, sizes.",
+            "and compares everything in the folder with what the undisturbed run left: files missing or left behind, "
+            "tensors, poses, sizes.",
             "",
             "| command | tries | of them killed before the end | faults |",
             "|---|---|---|---|",
