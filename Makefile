@@ -6,6 +6,8 @@ VENV ?= .venv
 WORKERS ?= 2
 # More for pytest, e.g. make test PYTEST="-k geometry -x".
 PYTEST ?=
+# How often each command is killed, and its writes fail, by make reliability.
+TRIES ?= 100
 
 BIN := $(VENV)/bin
 PACKAGING := pyproject.toml setup.cfg constraints.txt
@@ -22,7 +24,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 RUN_TESTS := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	--durations 25
 
-.PHONY: help install dev demo test test-fast lint format clean
+.PHONY: help install dev demo test test-fast lint format reliability clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -54,6 +56,10 @@ lint: $(INSTALLED_DEV) ## Check format, style and types.
 format: $(INSTALLED_DEV) ## Format the code and repair what ruff can.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+reliability: $(INSTALLED_DEV) ## Kill commands and let their writes fail, TRIES=100 times each; write docs/reliability.md.
+	$(ONE_THREAD) $(BIN)/python -m benchmarks.kill --tries $(TRIES)
+	$(ONE_THREAD) $(BIN)/python -m benchmarks.failing_writes --tries $(TRIES)
 
 clean: ## Remove what building, linting and testing left; .venv stays.
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

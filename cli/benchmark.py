@@ -50,10 +50,12 @@ def benchmark(
     \b
     sfm benchmark homographies webcam -d sift -d sosnet -d triplet --picture figures.png
     """  # noqa: D301
+    from sfm.outputs import refuse_to_write_over
     from sfm.pipelines import benchmark as pipeline
 
     if picture is not None:
         pipeline.check_picture(picture)
+        refuse_to_write_over(tests, [picture])
     options = from_mapping(BenchmarkOptions, values)
     named = pipeline.named_descriptors(descriptors, options.device)
     results = pipeline.benchmark(tests, named, options, console)

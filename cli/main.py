@@ -90,10 +90,10 @@ def _end(ctx: click.Context, line: str, exit_code: int) -> None:
 
 
 def _system_error_line(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            "Error: The disk is full. Free some space and run the same command again; finished work is kept."
-        )
+    from sfm.files import failed_write
+
+    if told := failed_write(error.errno):
+        return f"Error: {told}"
     return f"Error: {_one_line(error)} (--debug shows where)."
 
 

@@ -80,11 +80,17 @@ def match(
     if given({"points": points}) and not explain:
         raise InputError("--points needs --explain: add it, or leave --points out.")
     from sfm.features.choice import make_descriptor
+    from sfm.files import refuse_suffix
     from sfm.mapping.colmap_verifier import make_verifier
+    from sfm.outputs import refuse_to_write_over
     from sfm.pipelines.explain import explain_pair, make_descriptors
     from sfm.pipelines.match import match_pair, read_pair
 
     detection, description = from_mapping(DetectionOptions, values), from_mapping(DescriptionOptions, values)
+    cameras = from_mapping(CameraOptions, values)
+    refuse_suffix(out, ".jpg", ".jpeg", ".png")
+    pages = [out.with_suffix(".html")] if explain else []
+    refuse_to_write_over((image1, image2, cameras.intrinsics, description.weights), [out, *pages])
     matching = from_mapping(MatchingOptions, values)
     verifier = make_verifier(from_mapping(VerificationOptions, values))
     descriptor = make_descriptor(description, detection.max_size)
@@ -94,14 +100,14 @@ def match(
         image1,
         image2,
         detection,
-        from_mapping(CameraOptions, values),
+        cameras,
         from_mapping(OrientationOptions, values),
         descriptor,
     )
     result = match_pair(pair, out, descriptor, matching, verifier)
     page = None
     if explain:
-        page = explain_pair(pair, out.with_suffix(".html"), compared, points, matching, verifier)
+        page = explain_pair(pair, pages[0], compared, points, matching, verifier)
     geometry, direction = result.geometry, result.translation_direction
     angle = result.rotation_deg
     told_direction = None if direction is None else " ".join(f"{x:+.3f}" for x in direction)

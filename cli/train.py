@@ -53,12 +53,18 @@ def train(
     if (patch_set is None) == (not maps):
         raise InputError("Give either a patch set or --from-map.")
     from sfm.learning.patch_set import PatchSet
-    from sfm.pipelines.train import load_init, map_patches, train_descriptor
+    from sfm.pipelines.train import claimed_folder, load_init, map_patches, train_descriptor
 
     options = from_mapping(TrainingOptions, values)
     start = load_init(init, options.loss) if init else None
-    patches = PatchSet.open(patch_set) if patch_set else map_patches(maps, out / "patches", start, console)
-    run = train_descriptor(patches, out, options, validation_scenes=hold_out, init=start, progress=console)
+    weights = Path(init) if init and Path(init).is_file() else None  # else the name of packaged ones
+    with claimed_folder(out, [*maps, patch_set, weights]):
+        patches = (
+            PatchSet.open(patch_set) if patch_set else map_patches(maps, out / "patches", start, console)
+        )
+        run = train_descriptor(
+            patches, out, options, validation_scenes=hold_out, init=start, progress=console
+        )
     columns, rows = ["step", "loss"], [[h.step, f"{h.loss:.3f}"] for h in run.trained.history]
     if hold_out:
         columns += ["FPR95 (%)", "matched (%)"]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sfm.alignment.fit import (
     MapAlignment,
@@ -19,17 +18,15 @@ from sfm.alignment.options import AlignmentOptions
 from sfm.alignment.positions import read_positions
 from sfm.errors import InputError
 from sfm.evaluation.trajectory import read_trajectory
-from sfm.export import export
-from sfm.files import writing
 from sfm.images.photo_set import gps_positions, orientations_of, tell_unused_positions
 from sfm.mapping.frame import read_frame
 from sfm.mapping.transform import move_model
 from sfm.options import check
+from sfm.outputs import refuse_to_write_over
 from sfm.pipelines.finished_run import FinishedRun, find_model
+from sfm.pipelines.products import recorded_context, renew_products
 from sfm.progress import SILENT, Progress
-from sfm.workspace import Workspace
-
-_PRODUCTS = ("ply", "tum")
+from sfm.workspace import Workspace, held_folder
 
 
 def align(
@@ -69,24 +66,40 @@ def align(
             else f"--reference goes with --to csv or --to model, not with --to {options.to}: leave it out."
         )
     run = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
-    with Workspace(run.root).lock() if run.root else nullcontext():
+    if options.reference is not None and options.reference.is_file():
+        refuse_to_write_over([options.reference], [run.model, *(run.pieces if run.root else ())])
+    with _alone_with(run):
         found = _fit(run, options, progress)
-        _write(run, found, progress)
+        move_model(
+            run.model,
+            found.frame_from_map,
+            found.frame,
+            found.as_json(),
+            lambda: _write_products(FinishedRun(run.model, run.root, run.images), progress),
+        )
     return found
 
 
-def _write(run: FinishedRun, found: MapAlignment, progress: Progress) -> None:
-    """Write products and model; the old model goes when all that follows from the new one is on the disk."""
-    if run.root is None:
-        move_model(run.model, found.frame_from_map, found.frame, found.as_json())
+@contextmanager
+def _alone_with(run: FinishedRun) -> Iterator[None]:
+    """Keep others from replacing the model; one of other origin is guarded by the folder it lies in."""
+    if run.root is not None:
+        with Workspace(run.root).lock():
+            yield
         return
-    aligned = run.sparse_map.transformed(found.frame_from_map)
-    context = replace(run.context(progress=progress), frame=found.frame)
-    with writing(run.root), TemporaryDirectory(prefix=".", suffix=".part", dir=run.root) as folder:
-        products = [file for f in _PRODUCTS for file in export(aligned, f, Path(folder), context)]
-        move_model(run.model, found.frame_from_map, found.frame, found.as_json())
-        for product in products:
-            product.replace(run.root / product.name)
+    try:
+        with held_folder(run.model.resolve().parent, alone=True):
+            yield
+    except BlockingIOError as error:
+        raise InputError(f"Another process is aligning {run.model}: wait for it to end.") from error
+
+
+def _write_products(run: FinishedRun, progress: Progress) -> None:
+    """Write again what the run keeps of its map for others to read; the largest model's alone."""
+    if run.root is not None and run.model.name == "0":
+        known = recorded_context(run.root)
+        context = known if known.image_names else run.context(progress=progress)
+        renew_products(run.root, run.model, run.sparse_map, context)
 
 
 def _fit(run: FinishedRun, options: AlignmentOptions, progress: Progress) -> MapAlignment:

@@ -16,6 +16,7 @@ from sfm.features.detectors import DogDetector
 from sfm.files import write_image, write_json, write_text
 from sfm.images.photo_set import PhotoSet, gps_positions, orientations_of
 from sfm.json_values import to_json
+from sfm.outputs import refuse_output_among_images, refuse_to_write_over
 from sfm.pipelines.comparison_arms import ArmRun, Shown, arms_of
 from sfm.pipelines.comparison_numbers import comparison_metrics, no_map_numbers, run_numbers
 from sfm.pipelines.comparison_table import table_csv, table_json
@@ -28,7 +29,6 @@ from sfm.pipelines.photographs import (
     Photographs,
     output_named,
     read_photographs,
-    refuse_output_among_images,
 )
 from sfm.pipelines.reconstruct import map_photographs
 from sfm.pipelines.report import option_words, title_of
@@ -40,7 +40,7 @@ from sfm.report.comparison import ComparisonContent, Table
 from sfm.report.comparison_page import write_comparison
 from sfm.report.comparison_picture import draw_comparison
 from sfm.viewgraph.connection import ConnectionOptions
-from sfm.workspace import Workspace
+from sfm.workspace import OWN_NAMES, Workspace
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,14 @@ def compare(
     if repeat < 1:
         raise InputError(f"--repeat {repeat}: the smallest value is 1.")
     refuse_output_among_images(images, out)
+    arms = [c.descriptor for c in contenders]
+    refuse_to_write_over(
+        (*options.given_files, ground_truth, *(c.weights for c in contenders)),
+        [
+            out / name
+            for name in (*OWN_NAMES, *arms, "compare.json", "compare.csv", "compare.html", "compare.png")
+        ],
+    )
     choices = {c.descriptor: replace(options, description=c.options(options.description)) for c in contenders}
     made, failures = _make_descriptors(contenders, options, progress)
 

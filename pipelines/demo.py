@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sfm.errors import InputError
 from sfm.evaluation.poses import Evaluation
 from sfm.evaluation.trajectory import read_trajectory
-from sfm.files import write_image, write_json
+from sfm.files import replaced_folder, write_image, write_json
 from sfm.geometry.similarity import align_points
 from sfm.options import as_recorded
 from sfm.pipelines.compare import Comparison, compare
@@ -126,9 +126,13 @@ def _render_once(scene: Path, street: StreetOptions, progress: Progress) -> None
         if json.loads(mark.read_text(encoding="utf-8"))["digest"] == recipe.digest:
             progress.say("Reused: the rendered photographs.")
             return
-    shutil.rmtree(scene, ignore_errors=True)
-    render_street(scene, street, progress)
-    write_json(mark, {"digest": recipe.digest, "options": as_recorded(street)})
+    if scene.exists() and not mark.is_file():
+        raise InputError(
+            f"{scene} was not made by `sfm demo`: move it away, or choose another folder with --out."
+        )
+    with replaced_folder(scene) as new:
+        render_street(new, street, progress)
+        write_json(new / mark.name, {"digest": recipe.digest, "options": as_recorded(street)})
 
 
 def _true_path(result: Reconstruction, truth: Path) -> Floats:

@@ -11,9 +11,10 @@ from sfm.features.orientation import OrientationOptions
 from sfm.images.options import PhotoOptions
 from sfm.images.photo_set import read_photo_set
 from sfm.options import check
+from sfm.outputs import refuse_output_among_images
 from sfm.pipelines.features import FeatureSet, extract_features
 from sfm.pipelines.map_and_features import warn_of_replaced_map
-from sfm.pipelines.photographs import choose_photographs, default_output, refuse_output_among_images
+from sfm.pipelines.photographs import choose_photographs, default_output
 from sfm.progress import SILENT, Progress
 from sfm.workspace import Workspace
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sfm.export import EXPORTERS
 from sfm.export import export as write
+from sfm.outputs import claimed, refuse_to_write_over
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.pipelines.map_and_features import refuse_other_keypoints
 from sfm.progress import SILENT, Progress
@@ -46,6 +48,9 @@ def export(
     """
     run = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
     folder = Path(out) if out is not None else (run.root or run.model) / "export" / format
+    files = EXPORTERS[format].files if format in EXPORTERS else ()
+    refuse_to_write_over(run.pieces, [folder / name for name in files])
     if format == "hloc":  # the one that holds features
         refuse_other_keypoints(run)
-    return write(run.sparse_map, format, folder, run.context(descriptor, progress))
+    with claimed(folder, files):
+        return write(run.sparse_map, format, folder, run.context(descriptor, progress))

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from sfm.errors import InputError
 from sfm.export import ExportContext
 from sfm.features.keypoints import Keypoints
-from sfm.files import read_metadata, read_tensors
+from sfm.files import read_metadata, read_tensors, read_unreplaced
 from sfm.images.photo_set import Photo, PhotoSet, every_nth, read_photo_set
 from sfm.localization.index import INDEX_NAME
 from sfm.mapping.colmap_io import read_map
 from sfm.mapping.frame import MapFrame, read_frame
+from sfm.mapping.model_files import is_model_file
 from sfm.mapping.sparse_map import SparseMap
 from sfm.mapping.stored_matches import StoredMatches
+from sfm.pipelines.products import PRODUCTS, PRODUCTS_NAME, put_right
 from sfm.pipelines.run_record import read_record
 from sfm.progress import SILENT, Progress
 from sfm.workspace import DETECTED, KEYPOINTS
@@ -37,14 +39,20 @@ def find_model(path: Path) -> Path:
 
     Raises `InputError` if there is none.
     """
-    for folder in (path, path / "sparse/0", path / "0"):
-        if any((folder / f"images.{suffix}").is_file() for suffix in ("bin", "txt")):
-            return folder
+    candidates = path, path / "sparse/0", path / "0"
+    with suppress(StopIteration):
+        return read_unreplaced(
+            path, lambda: read_unreplaced(candidates[1], lambda: next(filter(_is_model, candidates)))
+        )
     if not path.exists():
         raise InputError(f"{path} does not exist: give the output folder of a run or a COLMAP model folder.")
     raise InputError(
         f"{path} holds no map: give the output folder of a finished run or a COLMAP model folder."
     )
+
+
+def _is_model(folder: Path) -> bool:
+    return any((folder / f"images.{suffix}").is_file() for suffix in ("bin", "txt"))
 
 
 def capture_times_s(photos: Iterable[Photo]) -> dict[str, float]:
@@ -76,6 +84,7 @@ class FinishedRun:
 
         Raises `InputError` if there is no map, or `images` is no folder.
         """
+        put_right(path)
         model = find_model(path)
         if images is not None and not images.is_dir():
             raise InputError(f"{images} is not a folder: give the folder of the photographs.")
@@ -85,20 +94,35 @@ class FinishedRun:
         )
         return FinishedRun(model, root if is_run else None, images)
 
+    @property
+    def pieces(self) -> list[Path]:
+        """What the map consists of, which nothing else may be written over."""
+        if self.root is None:
+            return [path for path in self.model.iterdir() if is_model_file(path.name)]
+        products = (*PRODUCTS, PRODUCTS_NAME, INDEX_NAME, "run.json", "database.db")
+        return [self.root / name for name in ("sparse", "features", "mapping", *products)]
+
     @cached_property
     def sparse_map(self) -> SparseMap:
         """The map."""
-        return read_map(self.model)
+        return self._map_and_frame[0]
 
     @cached_property
     def frame(self) -> MapFrame | None:
         """The frame of the world the map is in; None if it has not been aligned."""
-        return read_frame(self.model)
+        return self._map_and_frame[1]
+
+    @cached_property
+    def _map_and_frame(self) -> tuple[SparseMap, MapFrame | None]:
+        """Both as they belong together, whoever replaces the model meanwhile."""
+        return read_unreplaced(self.model, lambda: (read_map(self.model), read_frame(self.model)))
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """What `run.json` says; empty if there is none."""
-        return read_record(self.root / "run.json") if self.root else {}
+        """What `run.json` says; empty if there is none, or only one of an earlier map."""
+        record = read_record(self.root / "run.json") if self.root else {}
+        mapped = read_record(self.model.parent / "mapping.json").get("digest")
+        return record if mapped in (None, record.get("map_digest", mapped)) else {}
 
     @cached_property
     def photo_set(self) -> PhotoSet | None:

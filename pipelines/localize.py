@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sfm.errors import InputError
 from sfm.export import ExportContext, export
-from sfm.files import write_image, write_json, writing
+from sfm.files import write_image, write_json
 from sfm.geometry.camera import Camera
 from sfm.images.cameras import CameraOptions
 from sfm.images.decode import load_rgb
@@ -24,14 +24,16 @@ from sfm.localization.options import LocalizationOptions
 from sfm.localization.picture import best_view, draw_points, scaled_pixels, seen_by
 from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.sparse_map import MapImage, SparseMap
+from sfm.outputs import claimed, refuse_output_among_images, refuse_to_write_over
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
 from sfm.pipelines.localizer import Localization, Localizer
-from sfm.pipelines.photographs import refuse_output_among_images
 from sfm.progress import SILENT, Progress
 from sfm.report.pictures import draw_matches
 
 Bytes = NDArray[np.uint8]
 
+_FILES = ("localization.json", "trajectory.tum", "path.geojson")
+_PICTURES = "matches"
 _PICTURE_HEIGHT = 800
 _PICTURE_SIZE = 1600
 
@@ -115,18 +117,19 @@ def localize(
     folder = Path(out) if out is not None else (run.root or run.model) / "localized"
     for query in queries:
         refuse_output_among_images(Path(query), folder)
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_earlier_pictures(folder)
+    outputs = [folder / name for name in (*_FILES, _PICTURES)]
+    refuse_to_write_over((*localizer.run.pieces, *queries, intrinsics, weights), outputs)
     results = list(unreadable)
-    with progress.stage("Localise", len(photos)) as step:
-        for name, photo in photos.items():
-            result = _localize_one(localizer, name, photo, cameras.get(name), progress)
-            results.append(result)
-            if pictures and result.localized:
-                write_image(_picture_path(folder, name), _picture(result, photo, run))
-            step.advance(note="" if result.localized else f"{name}: not in the map")
-    _write_results(folder, results, photos, localizer, progress)
+    with claimed(folder, [*_FILES, _PICTURES], known_by=_FILES[0]):
+        _remove_earlier_pictures(folder)
+        with progress.stage("Localise", len(photos)) as step:
+            for name, photo in photos.items():
+                result = _localize_one(localizer, name, photo, cameras.get(name), progress)
+                results.append(result)
+                if pictures and result.localized:
+                    write_image(_picture_path(folder, name), _picture(result, photo, run))
+                step.advance(note="" if result.localized else f"{name}: not in the map")
+        _write_results(folder, results, photos, localizer, progress)
     return LocalizedBatch(folder, tuple(results))
 
 
@@ -215,7 +218,7 @@ def _write_results(
         "descriptor": localizer.index.recipe["descriptor"]["name"],
         "queries": [result.as_json() for result in results],
     }
-    write_json(folder / "localization.json", document)
+    write_json(folder / _FILES[0], document)
     cameras: dict[int, Camera] = {}
     images: dict[int, MapImage] = {}
     for i, result in enumerate(results, start=1):
@@ -235,7 +238,7 @@ def _write_results(
 
 
 def _picture_path(folder: Path, name: str) -> Path:
-    return folder / "matches" / f"{_relative(name)}.jpg"
+    return folder / _PICTURES / f"{_relative(name)}.jpg"
 
 
 def _remove_earlier_pictures(folder: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -24,6 +26,7 @@ from sfm.mapping.database import MapDatabase, VerifiedPair
 from sfm.mapping.incremental import Model, Watch, set_colors, write_models
 from sfm.mapping.keypoint_adjustment import View
 from sfm.mapping.mapper import Mapper
+from sfm.mapping.model_files import is_binary_file
 from sfm.mapping.options import MappingOptions
 from sfm.mapping.sparse_map import SparseMap
 from sfm.mapping.strategy import Strategy, plan
@@ -38,6 +41,7 @@ from sfm.workspace import Recipe, Workspace, changes
 
 MAPPING_VERSION = 12
 _RECORD = "mapping.json"
+_SNAPSHOTS = re.compile(r"[0-9a-f]{16}.*")
 # Longer side of the pictures that give a map its colours while it grows.
 _COARSE_PX = 256
 
@@ -116,6 +120,7 @@ def build_map(
     reused = _reused(recipe, workspace, progress)
     if reused is not None:
         return reused
+    _refuse_to_remove_others(workspace)
     if not pair_set.accepted:
         raise WorkError(
             f"No map: none of {count(len(pair_set.pairs), 'pairs')} of images shows the same thing twice beyond "
@@ -153,7 +158,7 @@ def build_map(
             best = attempts.without_contradictions(best)
     if best is None:
         # Nothing to go on from: another try with these options would end here too.
-        shutil.rmtree(workspace.mapping, ignore_errors=True)
+        _remove_snapshots(workspace)
         raise WorkError(
             "No map: no pair of images has enough parallax to start from. "
             + _advice(hindrances, "move sideways between photographs")
@@ -171,8 +176,34 @@ def build_map(
         "left_out": _left_out(names, maps, connected, pair_set.accepted),
     }
     write_models(best.models, workspace.sparse, {_RECORD: json_text(record)})
-    shutil.rmtree(workspace.mapping, ignore_errors=True)
+    _remove_snapshots(workspace)
     return _result(maps, record, reused=False)
+
+
+def _refuse_to_remove_others(workspace: Workspace) -> None:
+    """Raise `InputError` if files that no run made lie among the models, which are replaced as a whole."""
+    for path in sorted(workspace.sparse.rglob("*")):
+        inside = path.relative_to(workspace.sparse).parts
+        ours = (
+            (len(inside) == 1 and (inside[0] == _RECORD or inside[0].isdigit()))
+            or (len(inside) == 2 and is_binary_file(inside[1]))
+            or path.name.startswith(".")
+        )
+        if not ours:
+            raise InputError(
+                f"{path} was not made by sfm, and {workspace.sparse} is about to be replaced: move it away, or choose "
+                "another folder with --out."
+            )
+
+
+def _remove_snapshots(workspace: Workspace) -> None:
+    """Remove the snapshots of all recipes, which are named by their digests."""
+    if workspace.mapping.is_dir():
+        for folder in workspace.mapping.iterdir():
+            if _SNAPSHOTS.fullmatch(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # somebody's own files keep it there
+            workspace.mapping.rmdir()
 
 
 def _advice(hindrances: Sequence[str], otherwise: str) -> str:

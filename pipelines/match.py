@@ -27,6 +27,7 @@ from sfm.mapping.colmap_verifier import make_verifier
 from sfm.matching.cells import DescriptorCells
 from sfm.matching.options import MatchingOptions
 from sfm.matching.two_view import DescribedView, VerifiedMatches, match_views
+from sfm.outputs import refuse_to_write_over
 from sfm.report.pictures import draw_matches
 from sfm.viewgraph.orientations import ImageOrientations
 from sfm.viewgraph.roll_votes import orientations_of_few
@@ -106,12 +107,14 @@ def match(
         If a photograph or an option cannot be used.
     """
     detection, description = detection or DetectionOptions(), description or DescriptionOptions()
+    cameras = cameras or CameraOptions()
+    refuse_to_write_over((image1, image2, cameras.intrinsics, description.weights), [Path(picture)])
     descriptor = make_descriptor(description, detection.max_size)
     pair = read_pair(
         image1,
         image2,
         detection,
-        cameras or CameraOptions(),
+        cameras,
         orientation or OrientationOptions(),
         descriptor,
     )

@@ -90,7 +90,9 @@ def match_pairs(
             for i in (camera_of[name],)
         }
         kept = database.prepare(list(entries.values()), cameras, _Positions(workspace))
-        if not kept:
+        if database.damage:
+            progress.warn(f"{workspace.database} is damaged ({database.damage}): it is made anew.")
+        elif not kept:
             progress.say("The database is made anew: images, keypoints or cameras changed.")
         for change in changes(database.options(), options) if database.options() else ():
             progress.say(f"Pairs are matched anew: {change}.")

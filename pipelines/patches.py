@@ -15,13 +15,22 @@ import numpy as np
 from sfm.errors import InputError
 from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.features.rootsift import RootSift
+from sfm.files import replaced_folder
 from sfm.images.gray import GrayImage
 from sfm.learning.foreign_sets import read_hpatches, read_phototour
-from sfm.learning.patch_set import PatchSet, PatchSetWriter, PointPatches, Source, Views
+from sfm.learning.patch_set import (
+    PatchSet,
+    PatchSetWriter,
+    PointPatches,
+    Source,
+    Views,
+    refuse_other_folder,
+)
 from sfm.learning.patch_set_options import PatchSetOptions
 from sfm.learning.synthetic import synthetic_points
 from sfm.learning.tracks import real_points
 from sfm.options import as_recorded, check
+from sfm.outputs import refuse_to_write_over
 from sfm.pipelines.patch_sources import kind_of, map_points, orientation_of, photos_of
 from sfm.progress import SILENT, Progress
 
@@ -40,7 +49,17 @@ def build_patch_set(
         If a source is unreadable, or none of them shows a point twice.
     """
     check(options)
-    writer = PatchSetWriter(folder)
+    folder = folder.resolve()
+    refuse_other_folder(folder)
+    refuse_to_write_over([source.path for source in sources], [folder])
+    with replaced_folder(folder) as new:
+        _write_patch_set(sources, PatchSetWriter(new), options, progress)
+    return PatchSet.open(folder)
+
+
+def _write_patch_set(
+    sources: Sequence[Source], writer: PatchSetWriter, options: PatchSetOptions, progress: Progress
+) -> None:
     photographed = [source for source in sources if kind_of(source.path) == "photos"]
     ready = [source for source in sources if source not in photographed]
     scenes = [source for source in photographed if source.overlapping]
@@ -61,7 +80,7 @@ def build_patch_set(
                 for (name, _), points in zip(photos, pool.map(_Synthetic(options), paths), strict=True):
                     writer.add(name, Views.SYNTHETIC, points)
                     step.advance(note=f"{writer.num_points} points")
-    return writer.finish(
+    writer.finish(
         window=options.window,
         orientation=_orientation(sources, options),
         sources=sources,

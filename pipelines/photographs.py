@@ -85,9 +85,3 @@ def default_output(images: Path) -> Path:
 def output_named(images: Path, ending: str) -> Path:
     """Return a folder in the current one with the images' name and an ending."""
     return Path((images.resolve().stem if images.is_file() else images.resolve().name) + ending)
-
-
-def refuse_output_among_images(images: Path, out: Path) -> None:
-    """Raise `InputError` if pictures written to `out` would be taken for photographs another time."""
-    if images.is_dir() and out.resolve().is_relative_to(images.resolve()):
-        raise InputError(f"The output folder {out} lies within the images {images}: choose one outside.")

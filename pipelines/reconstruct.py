@@ -10,7 +10,7 @@ from typing import Any
 from sfm.errors import WorkError
 from sfm.evaluation.correctness import correct_images, judge_map
 from sfm.evaluation.gps import MIN_POSITIONS
-from sfm.export import ExportContext, export
+from sfm.export import ExportContext
 from sfm.features.choice import make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DogDetector
@@ -20,6 +20,7 @@ from sfm.images.cameras import CameraAssignment
 from sfm.images.photo_set import PhotoSet, gps_positions
 from sfm.mapping.incremental import Watch
 from sfm.mapping.sparse_map import SparseMap
+from sfm.outputs import refuse_output_among_images, refuse_to_write_over
 from sfm.pipelines.features import FeatureSet
 from sfm.pipelines.features_and_pairs import describe_and_match
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
@@ -31,8 +32,8 @@ from sfm.pipelines.photographs import (
     Photographs,
     default_output,
     read_photographs,
-    refuse_output_among_images,
 )
+from sfm.pipelines.products import renew_products
 from sfm.pipelines.revised_cameras import (
     keep_revision,
     revise_by_map,
@@ -42,9 +43,7 @@ from sfm.pipelines.revised_cameras import (
 from sfm.pipelines.run_record import RunRecord, read_record
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
-from sfm.workspace import Workspace
-
-_PRODUCTS = ("points.ply", "cameras.ply", "trajectory.tum")
+from sfm.workspace import OWN_NAMES, Workspace
 
 
 @dataclass(frozen=True)
@@ -125,6 +124,7 @@ def reconstruct(
     options.check()
     images, out = Path(images), default_output(Path(images)) if out is None else Path(out)
     refuse_output_among_images(images, out)
+    refuse_to_write_over(options.given_files, [out / name for name in OWN_NAMES])
     descriptor = make_descriptor(options.description, options.detection.max_size)
     record = RunRecord(images, options)
     photographs = read_photographs(images, options, record, progress)
@@ -226,12 +226,6 @@ def _mapped(
 def _write_products(
     mapping: MappingResult, features: FeatureSet, workspace: Workspace, progress: Progress
 ) -> None:
-    complete = mapping.reused and read_record(workspace.run_record).get("map_digest") == mapping.digest
-    if complete and all((workspace.root / name).is_file() for name in _PRODUCTS):
-        progress.say(f"Reused: {', '.join(_PRODUCTS)}.")
-        return
-    # Without run.json, which is written last, nobody takes the products of two maps for those of one.
-    workspace.run_record.unlink(missing_ok=True)
     photos = [image.photo for image in features.images]
     context = ExportContext(
         image_names=[photo.name for photo in photos],
@@ -239,8 +233,11 @@ def _write_products(
         timestamps_s=capture_times_s(photos),
         progress=progress,
     )
-    for format in ("ply", "tum"):
-        export(mapping.models[0], format, workspace.root, context)
+    found = renew_products(workspace.root, workspace.sparse / "0", mapping.models[0], context)
+    for name, wrong in found.damaged.items():
+        progress.warn(f"{workspace.root / name} is {wrong}: it is made again.")
+    if found.reused:
+        progress.say(f"Reused: {', '.join(found.reused)}.")
 
 
 def _write_index(

@@ -12,18 +12,22 @@ import numpy as np
 
 from sfm.errors import InputError
 from sfm.features.keypoints import Keypoints
+from sfm.files import refuse_suffix
 from sfm.images.decode import load_rgb
 from sfm.images.photo_set import Photo, orientations_of
 from sfm.mapping.database import VerifiedPair
+from sfm.mapping.model_files import model_digest
 from sfm.mapping.stored_matches import StoredMatches
 from sfm.options import flag_of
+from sfm.outputs import refuse_to_write_over
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.pipelines.map_and_features import refuse_other_keypoints
 from sfm.pipelines.stage_options import ReconstructOptions
 from sfm.progress import SILENT, Progress
 from sfm.report.content import GalleryPair, ReportContent
-from sfm.report.page import write_report
+from sfm.report.page import is_report_of, write_report
 from sfm.report.scene import MAX_SHOWN_POINTS
+from sfm.workspace import digest_of
 
 _GALLERY_SIZE = 1120
 _MAX_LEFT_OUT_PAIRS = 2
@@ -64,28 +68,29 @@ def report(
     path = Path(out) if out is not None else (run.root or run.model) / "report.html"
     if path.is_dir():
         path = path / "report.html"
-    write_report(gather(run, progress), path, max_points=max_points)
+    refuse_suffix(path, ".html", ".htm")
+    refuse_to_write_over(run.pieces, [path])
+    write_report(gather(run, progress), path, max_points=max_points, made_of=_made_of(run))
     return path
 
 
 def current_report(
     map_path: Path | str, images: Path | str | None = None, progress: Progress = SILENT
 ) -> Path:
-    """Return the report beside a map, written anew if there is none or it is older than the map.
+    """Return the report beside a map, written anew if there is none, or it is not whole or of another map.
 
     Parameters and errors are those of `report`.
     """
     run = FinishedRun.open(Path(map_path), Path(images) if images is not None else None)
     path = (run.root or run.model) / "report.html"
-    made_of = [file for file in run.model.iterdir() if file.is_file()]
-    if run.root and (run.root / "run.json").is_file():
-        made_of.append(run.root / "run.json")
-    if path.is_file() and path.stat().st_mtime >= max(
-        file.stat().st_mtime for file in made_of if file != path
-    ):
+    if is_report_of(path, _made_of(run)):
         progress.say(f"Reused: {path}.")
         return path
     return report(map_path, None, images, progress=progress)
+
+
+def _made_of(run: FinishedRun) -> str:
+    return digest_of([model_digest(run.model), run.record])
 
 
 def gather(run: FinishedRun, progress: Progress = SILENT) -> ReportContent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sfm.features.choice import DescriptionOptions
@@ -55,6 +56,11 @@ class ReconstructOptions:
         """Raise `InputError` for a value out of range."""
         for stage in dataclasses.fields(self):
             check(getattr(self, stage.name))
+
+    @property
+    def given_files(self) -> tuple[Path | None, ...]:
+        """Files that are read besides photographs; None for each that was not given."""
+        return self.cameras.intrinsics, self.description.weights, self.pairs.pair_list
 
     def hindrances(self) -> list[str]:
         """Return, as on the command line, options so far off their defaults that pairs may be missed for them."""

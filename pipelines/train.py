@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sfm.errors import InputError
 from sfm.features import pretrained
 from sfm.files import atomic_path
 from sfm.learning.patch_set import PatchSet
 from sfm.learning.patch_set_options import PatchSetOptions
 from sfm.learning.trainer import Trained, Validation, train
 from sfm.learning.training_options import TrainingOptions
+from sfm.outputs import claimed, refuse_to_write_over
 from sfm.pipelines.patch_sources import read_sources
 from sfm.pipelines.patches import build_patch_set
 from sfm.progress import SILENT, Progress
+
+_FILES = ("checkpoint.pt", "weights.safetensors", "history.json", "curve.png")
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,16 @@ def train_descriptor(
     curve = folder / "curve.png"
     draw_curve(trained.history, curve)
     return TrainingRun(trained, curve)
+
+
+@contextmanager
+def claimed_folder(folder: Path, inputs: Sequence[Path | None]) -> Iterator[None]:
+    """Raise `InputError` if a training in `folder` would write over its inputs, or over what no training made."""
+    refuse_to_write_over(inputs, [folder / name for name in (*_FILES, "patches")])
+    if any(path is not None and path.resolve() == folder.resolve() for path in inputs):
+        raise InputError(f"{folder} was given as input: choose another output folder.")
+    with claimed(folder, _FILES, known_by=_FILES[0]):
+        yield
 
 
 def map_patches(

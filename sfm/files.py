@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
+import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from sfm.errors import InputError, WorkError
 from sfm.json_values import json_text
 
+T = TypeVar("T")
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _UNWRITABLE = (
@@ -27,6 +30,19 @@ _UNWRITABLE = (
     errno.EEXIST,
     errno.ENAMETOOLONG,
 )
+# Where a full disk, a quota, a limit or a broken disk ends a write: what is wrong, and what to do.
+_FAILED_WRITES = {
+    errno.ENOSPC: ("The disk is full", "Free some space"),
+    errno.EDQUOT: ("The disk quota is used up", "Free some space"),
+    errno.EFBIG: ("Files may not be as large as this one", "Raise the limit (ulimit -f)"),
+    errno.EIO: ("The disk reports an error", "Check it"),
+}
+# Folders that cannot be synchronised, on file systems that do it by themselves or not at all.
+_UNSYNCED = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM)
+_LEFTOVER_FILE = re.compile(r"\.[0-9a-f]{32}\.part(\..*)?", re.DOTALL)
+# How often, and how much later, a folder that is being replaced is read again.
+_TRIES, _WAIT_S = 100, 0.02
+_NEW, _OLD = ".part.new", ".part.old"
 
 
 @contextmanager
@@ -34,7 +50,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
 
     The temporary name keeps the suffix of `path` (some writers choose the format by it) and ends up nowhere
-    if the block fails. Raises `InputError` where nothing may be written and `WorkError` where the disk is full.
+    if the block fails. What was written is on the disk before it takes its name, so that a power cut leaves the
+    old file or the new one. Raises `InputError` where nothing may be written and `WorkError` where the disk is full.
     """
     # Without the name of `path`, which may be as long as the system allows.
     temporary = path.with_name(f".{uuid.uuid4().hex}.part{path.suffix}")
@@ -42,10 +59,40 @@ def atomic_path(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            sync(temporary)
             temporary.replace(path)
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # the first error is the one to tell
+                temporary.unlink(missing_ok=True)
             raise
+        sync_folder(path.parent)
+
+
+def sync(file: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    handle = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the file system can tell."""
+    try:
+        sync(folder)
+    except OSError as error:
+        if error.errno not in _UNSYNCED:
+            raise
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until all files and folders below a folder are on the disk."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            sync(path)
+    for path in (*(path for path in folder.rglob("*") if path.is_dir()), folder):
+        sync_folder(path)
 
 
 @contextmanager
@@ -54,11 +101,8 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise WorkError(
-                f"The disk is full: could not write {path}. Free some space and run the same command again; "
-                "finished work is kept."
-            ) from error
+        if error.errno in _FAILED_WRITES:
+            raise WorkError(failed_write(error.errno, path)) from error
         if error.errno in _UNWRITABLE:
             raise InputError(
                 f"Cannot write {path}: {error.strerror}. Choose another output folder."
@@ -66,35 +110,126 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
+def failed_write(number: int | None, path: Path | None = None) -> str | None:
+    """Return the line that tells why a file could not be written, by the system's error number; None for others."""
+    if number not in _FAILED_WRITES:
+        return None
+    wrong, remedy = _FAILED_WRITES[number]
+    where = "" if path is None else f": could not write {path}"
+    return f"{wrong}{where}. {remedy} and run the same command again; finished work is kept."
+
+
 @contextmanager
-def replaced_folder(folder: Path) -> Iterator[Path]:
+def replaced_folder(folder: Path, then: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """Yield a new folder beside `folder`; let it take that one's place when the block ends without an error.
 
-    If the process is killed between the two renames, `restore_folders` puts the old one back. Errors are those of
-    `atomic_path`.
+    `then` is called once the new folder stands, before the old one goes; if it fails, the old one comes back. If the
+    process is killed, `restore_folders` leaves one of both, whole. Errors are those of `atomic_path`.
     """
-    new, old = (folder.with_name(f".{folder.name}.part.{age}") for age in ("new", "old"))
+    new, old = (folder.with_name(f".{folder.name}{age}") for age in (_NEW, _OLD))
     with writing(folder):
-        for leftover in (new, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+        restore_folder(folder)
+        remove_tree(new)
         new.mkdir(parents=True)
         try:
             yield new
+            sync_tree(new)
         except BaseException:
-            shutil.rmtree(new, ignore_errors=True)
+            remove_tree(new)
             raise
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
+        sync_folder(folder.parent)
+        try:
+            then()
+        except BaseException:
+            if old.exists():
+                folder.rename(new)
+                old.rename(folder)
+                remove_tree(new)
+            raise
+        remove_tree(old)
 
 
-def restore_folders(root: Path) -> None:
-    """Put back the folders below `root` that a killed process was about to replace by `replaced_folder`."""
-    for old in list(root.rglob(".*.part.old")):
-        folder = old.with_name(old.name.removeprefix(".").removesuffix(".part.old"))
-        if not folder.exists():
-            old.rename(folder)
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Yield a new folder below `parent` for files that are to be renamed into it; gone when the block ends."""
+    folder = parent / f".{uuid.uuid4().hex}{_NEW}"
+    with writing(parent):
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            remove_tree(folder)
+
+
+def restore_folder(folder: Path) -> bool:
+    """Put right what a kill within `replaced_folder` left: the old folder comes back where there is no new one.
+
+    Returns whether there was anything to put right. Nobody else may be replacing the folder.
+    """
+    new, old = (folder.with_name(f".{folder.name}{age}") for age in (_NEW, _OLD))
+    left = old.is_dir() or new.is_dir()
+    if old.is_dir() and not folder.exists():
+        old.rename(folder)
+        sync_folder(folder.parent)
+    remove_tree(old)
+    remove_tree(new)
+    return left
+
+
+def being_replaced(*folders: Path) -> bool:
+    """Whether one of the folders is being replaced by `replaced_folder`, or was when its process was killed."""
+    return any(folder.with_name(f".{folder.name}{_OLD}").is_dir() for folder in folders if folder.name)
+
+
+def read_unreplaced(folder: Path, read: Callable[[], T]) -> T:
+    """Return what `read` makes of a folder; read again where another process has replaced it meanwhile.
+
+    Errors of `read` are passed on if the folder was the same before and after.
+    """
+    for _ in range(_TRIES):
+        before = _identity(folder)
+        try:
+            result = read()
+        except Exception:
+            if _identity(folder) == before and not being_replaced(folder, folder.parent):
+                raise
+            time.sleep(_WAIT_S)
+        else:
+            if _identity(folder) == before:
+                return result
+    return read()
+
+
+def _identity(folder: Path) -> tuple[int, int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder that this project made, as far as it can be."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_leftovers(root: Path, is_foreign: Callable[[Path], bool]) -> None:
+    """Remove what a killed process left below `root` under temporary names, and put folders right.
+
+    Only names that `atomic_path` and `replaced_folder` give are touched. Folders of which `is_foreign` is true, and
+    what is linked to, are not looked into.
+    """
+    for folder, folders, names in os.walk(root):
+        here = Path(folder)
+        for name in [name for name in folders if name.startswith(".") and name.endswith((_NEW, _OLD))]:
+            restore_folder(here / name.removeprefix(".").removesuffix(_NEW).removesuffix(_OLD))
+        folders[:] = [name for name in folders if not is_foreign(here / name)]
+        for name in names:
+            if _LEFTOVER_FILE.fullmatch(name):
+                (here / name).unlink(missing_ok=True)
 
 
 def read_text(path: Path, what: str) -> str:
@@ -153,8 +288,8 @@ def write_tensors(
             temporary.chmod(mode)
         except SafetensorError as error:
             # safetensors wraps the system's error and keeps only its text.
-            if "os error 28" in str(error) or "No space left" in str(error):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            if number := re.search(r"os error (\d+)", str(error)):
+                raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
             raise
 
 

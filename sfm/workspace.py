@@ -10,18 +10,32 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sfm.errors import InputError
-from sfm.files import read_metadata, restore_folders, writing
+from sfm.files import read_metadata, remove_leftovers, writing
 
 _LOCK = ".sfm.lock"
 DETECTED, KEYPOINTS = "detected", "keypoints"
+# What a run writes into its folder, and replaces or removes there.
+OWN_NAMES = (
+    _LOCK,
+    *(
+        "features",
+        "database.db",
+        "sparse",
+        "mapping",
+        "run.json",
+        "products.json",
+        "cameras.json",
+        "localization.safetensors",
+    ),
+    *("points.ply", "cameras.ply", "trajectory.tum"),
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +113,29 @@ def _brief(value: Any) -> str:
     return text[:12] if len(text) == 64 else text
 
 
+def is_workspace(folder: Path) -> bool:
+    """Whether a folder is the output folder of a run, finished or not."""
+    return (folder / _LOCK).is_file()
+
+
+@contextmanager
+def held_folder(folder: Path, alone: bool = False) -> Iterator[None]:
+    """Hold a folder itself, whatever lock file it has: shared by those who work within it, or `alone` for one of them.
+
+    Raises `BlockingIOError` if others hold it that one wants alone. File systems without such locks let everyone in.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+        except OSError as error:
+            if isinstance(error, BlockingIOError):
+                raise
+        yield
+    finally:
+        os.close(handle)
+
+
 class Workspace:
     """The output folder of a run.
 
@@ -117,16 +154,13 @@ class Workspace:
         self.root = Path(root)
         if self.root.exists() and not self.root.is_dir():
             raise InputError(f"{self.root} is a file: give a folder for the output.")
-        if self.root.is_dir() and not self._is_ours() and any(self.root.iterdir()):
+        if self.root.is_dir() and not is_workspace(self.root) and any(self.root.iterdir()):
             raise InputError(
                 f"{self.root} is not empty and not the output of an earlier run: give an empty or new folder."
             )
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             self._lock_file.touch()
-
-    def _is_ours(self) -> bool:
-        return self._lock_file.exists()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -145,18 +179,23 @@ class Workspace:
             ) from None
         try:
             self._remove_leftovers()
-            yield
+            with ExitStack() as stack:
+                for outer in self._outer_workspaces():
+                    stack.enter_context(held_folder(outer))
+                yield
         finally:
             os.close(handle)
 
     def _remove_leftovers(self) -> None:
-        """Put right what a process that was killed left half done; nobody else writes here now."""
-        restore_folders(self.root)
-        for leftover in list(self.root.rglob(".*.part*")):
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
+        """Put right what a process that was killed left half done, unless another works in a run within this one."""
+        with suppress(BlockingIOError), held_folder(self.root, alone=True), writing(self.root):
+            remove_leftovers(self.root, is_workspace)
+
+    def _outer_workspaces(self) -> list[Path]:
+        """Return the workspaces that this one writes into besides itself: around it, and where its features are."""
+        features = (self.root / "features").resolve()
+        around = {folder for path in (self.root.resolve(), features) for folder in path.parents}
+        return sorted(folder for folder in around - {self.root.resolve()} if is_workspace(folder))
 
     @property
     def _lock_file(self) -> Path:

@@ -11,12 +11,13 @@ from sfm import files
 from sfm.errors import InputError, WorkError
 from sfm.files import (
     atomic_path,
+    failed_write,
     read_leading_rows,
     read_metadata,
     read_tensors,
     read_text,
     replaced_folder,
-    restore_folders,
+    restore_folder,
     write_json,
     write_tensors,
     write_text,
@@ -80,12 +81,62 @@ def test_a_folder_outlives_a_kill_while_it_is_replaced(tmp_path, monkeypatch, re
         return whole(self, target)
 
     monkeypatch.setattr(Path, "rename", killed_after)
-    monkeypatch.setattr(files.shutil, "rmtree", lambda *_, **__: None)
     with contextlib.suppress(SystemExit), replaced_folder(folder) as new:
+        # From here on nothing is cleaned up any more, as after a kill.
+        monkeypatch.setattr(files.shutil, "rmtree", lambda *_, **__: None)
         (new / "model").write_text("new")
     monkeypatch.undo()
-    restore_folders(tmp_path)
+    assert restore_folder(folder)
     assert (folder / "model").read_text() == ("old" if renames == 1 else "new")
+    assert names(folder.parent) == ["sparse"]
+    assert not restore_folder(folder)
+
+
+def test_the_old_folder_comes_back_if_what_follows_fails(tmp_path):
+    folder = tmp_path / "sparse"
+    with replaced_folder(folder) as new:
+        (new / "model").write_text("old")
+
+    def fails():
+        assert (folder / "model").read_text() == "new"
+        raise WorkError("no products")
+
+    with pytest.raises(WorkError, match="no products"), replaced_folder(folder, fails) as new:
+        (new / "model").write_text("new")
+    assert (folder / "model").read_text() == "old"
+    assert names(tmp_path) == ["sparse"]
+
+
+def test_content_is_on_the_disk_before_it_has_its_name_and_the_name_before_we_go_on(tmp_path, monkeypatch):
+    target, synced = tmp_path / "a.txt", []
+    whole = os.fsync
+
+    def record(handle):
+        synced.append((str(Path(f"/proc/self/fd/{handle}").readlink()), target.exists()))
+        return whole(handle)
+
+    monkeypatch.setattr(os, "fsync", record)
+    write_text(target, "x")
+    (file, named_before), (folder, named_after) = synced
+    assert Path(file).name.endswith(".part.txt")
+    assert not named_before
+    assert (folder, named_after) == (str(tmp_path), True)
+
+
+def test_a_folder_is_on_the_disk_before_the_old_one_goes(tmp_path, monkeypatch):
+    folder, synced = tmp_path / "sparse", []
+    with replaced_folder(folder) as new:
+        (new / "model").write_text("old")
+    whole = os.fsync
+
+    def record(handle):
+        synced.append((Path(f"/proc/self/fd/{handle}").readlink().name, (folder / "model").read_text()))
+        return whole(handle)
+
+    monkeypatch.setattr(os, "fsync", record)
+    with replaced_folder(folder) as new:
+        (new / "model").write_text("new")
+    assert synced == [("model", "old"), (".sparse.part.new", "old"), (tmp_path.name, "new")]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
@@ -133,11 +184,20 @@ def refused(path, number):
         raise OSError(number, os.strerror(number))
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_work_that_failed(tmp_path, number):
-    with pytest.raises(WorkError, match="The disk is full: could not write") as caught:
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.ENOSPC, "The disk is full: could not write"),
+        (errno.EDQUOT, "The disk quota is used up: could not write"),
+        (errno.EFBIG, r"Files may not be as large as this one: could not write .* \(ulimit -f\)"),
+        (errno.EIO, "The disk reports an error: could not write"),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_work_that_failed(tmp_path, number, told):
+    with pytest.raises(WorkError, match=told) as caught:
         refused(tmp_path / "a", number)
     assert str(caught.value).endswith("finished work is kept.")
+    assert failed_write(errno.EBUSY) is None
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOENT, errno.ENAMETOOLONG])

@@ -155,23 +155,79 @@ def test_the_second_process_is_refused_until_the_first_is_gone(tmp_path, holder)
         pass
 
 
+PART = "." + "0123456789abcdef" * 2 + ".part"
+
+
 def test_what_a_killed_process_left_is_removed(tmp_path):
     workspace = Workspace(tmp_path)
     kept = [workspace.keypoints("a.jpg"), workspace.keypoints("b/c.jpg"), workspace.run_record]
     left = [
-        workspace.keypoints("a.jpg").with_name(".a.jpg.0123abcd.part.safetensors"),
-        workspace.keypoints("b/c.jpg").with_name(".c.jpg.0123abcd.part.safetensors"),
-        tmp_path / ".run.0123abcd.part.json",
-        tmp_path / ".mapper.part" / "0" / "images.bin",
+        workspace.keypoints("a.jpg").with_name(f"{PART}.safetensors"),
+        workspace.keypoints("b/c.jpg").with_name(f"{PART}.safetensors"),
+        tmp_path / f"{PART}.json",
+        tmp_path / f"{PART}.new" / "0" / "images.bin",
         tmp_path / ".sparse.part.new" / "0" / "images.bin",
     ]
-    for path in [*kept, *left]:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x")
+    fill([*kept, *left])
     with workspace.lock():
         assert all(path.exists() for path in kept)
         assert not any(path.exists() for path in left)
-        assert not (tmp_path / ".mapper.part").exists()
+        assert not (tmp_path / ".sparse.part.new").exists()
+
+
+def fill(paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".thesis.part", ".a.0123abcd.part.jpg", "video.part", ".part", ".notes.part.old", f"{PART[:-6]}.part"],
+)
+def test_what_others_left_under_like_names_stays(tmp_path, name):
+    workspace = Workspace(tmp_path)
+    fill([tmp_path / "deeper" / name])
+    with workspace.lock():
+        assert (tmp_path / "deeper" / name).read_text() == "x"
+
+
+def test_a_run_within_keeps_its_temporary_files(tmp_path):
+    outer, inner = Workspace(tmp_path), Workspace(tmp_path / "sift")
+    theirs = [inner.root / f"{PART}.json", inner.root / ".sparse.part.new" / "0" / "images.bin"]
+    fill(theirs)
+    with outer.lock():
+        assert all(path.exists() for path in theirs)
+    with inner.lock():
+        assert not any(path.exists() for path in theirs)
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_features_that_another_process_is_writing_for_a_run_within_stay(tmp_path, lives):
+    outer, inner = Workspace(tmp_path / "compared"), Workspace(tmp_path / "compared" / "out")
+    inner.share_features(outer)
+    half = outer.root / "features" / "sift" / f"{PART}.safetensors"
+    fill([half])
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(inner.root)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    fill([half])
+    if not lives:
+        process.kill()
+        process.wait()
+    with outer.lock():
+        assert half.exists() == lives
+    process.kill()
+    process.communicate()
+
+
+def test_the_same_process_may_hold_a_run_and_one_within(tmp_path):
+    outer, inner = Workspace(tmp_path), Workspace(tmp_path / "sift")
+    with outer.lock(), inner.lock():
+        pass
+    with outer.lock():
+        pass
 
 
 def test_a_map_that_a_killed_process_was_replacing_is_put_back(tmp_path):

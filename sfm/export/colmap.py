@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sfm.export.context import ExportContext, Exporter
+from sfm.mapping.model_files import MODEL_STEMS
 from sfm.mapping.sparse_map import SparseMap
 
 
@@ -13,6 +14,7 @@ class ColmapExporter(Exporter):
 
     def __init__(self, *, text: bool) -> None:
         self._text = text
+        self.files = tuple(f"{stem}.{'txt' if text else 'bin'}" for stem in MODEL_STEMS)
         self.description = f"COLMAP model, {'text' if text else 'binary'}"
 
     def write(self, sparse_map: SparseMap, folder: Path, context: ExportContext) -> list[Path]:

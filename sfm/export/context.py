@@ -67,9 +67,12 @@ class Exporter(ABC):
     ----------
     description
         What the format is and which files are written, in a few words.
+    files
+        Names of the files.
     """
 
     description: str
+    files: tuple[str, ...]
 
     @abstractmethod
     def write(self, sparse_map: SparseMap, folder: Path, context: ExportContext) -> list[Path]:

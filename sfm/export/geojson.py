@@ -30,6 +30,7 @@ class GeojsonExporter(Exporter):
     """
 
     description = "GeoJSON: camera path in latitude and longitude, after `sfm align --to gps`"
+    files = ("path.geojson",)
 
     def write(self, sparse_map: SparseMap, folder: Path, context: ExportContext) -> list[Path]:
         """Write `path.geojson` into `folder`."""

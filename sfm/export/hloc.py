@@ -35,6 +35,7 @@ class HlocExporter(Exporter):
     """
 
     description = "hloc: features.h5 and matches.h5"
+    files = ("features.h5", "matches.h5")
 
     def write(self, sparse_map: SparseMap, folder: Path, context: ExportContext) -> list[Path]:
         """Write both files into `folder`."""

@@ -21,6 +21,7 @@ class KittiExporter(Exporter):
     """
 
     description = "KITTI trajectory, with the image names in a file of their own"
+    files = ("trajectory.kitti", "trajectory.names.txt")
 
     def write(self, sparse_map: SparseMap, folder: Path, context: ExportContext) -> list[Path]:
         """Write both files into `folder`."""

@@ -44,6 +44,7 @@ class NerfstudioExporter(Exporter):
     """
 
     description = "nerfstudio: transforms.json and the starting points"
+    files = ("transforms.json", "sparse_pc.ply")
 
     def write(self, sparse_map: SparseMap, folder: Path, context: ExportContext) -> list[Path]:
         """Write both files into `folder`."""

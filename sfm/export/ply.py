@@ -33,6 +33,7 @@ class PlyExporter(Exporter):
     """Writes `points.ply` (the coloured points) and `cameras.ply` (path in red, frusta in blue)."""
 
     description = "PLY: coloured points, and the camera path with frusta"
+    files = ("points.ply", "cameras.ply")
 
     def write(self, sparse_map: SparseMap, folder: Path, context: ExportContext) -> list[Path]:
         """Write both files into `folder`."""

@@ -20,6 +20,7 @@ class TumExporter(Exporter):
     """
 
     description = "TUM trajectory"
+    files = ("trajectory.tum",)
 
     def write(self, sparse_map: SparseMap, folder: Path, context: ExportContext) -> list[Path]:
         """Write `trajectory.tum` into `folder`."""

@@ -199,15 +199,27 @@ class PatchSet:
         return np.flatnonzero(np.isin(self.scene, chosen))
 
 
+def refuse_other_folder(folder: Path) -> None:
+    """Raise `InputError` if a folder holds anything but an earlier patch set, for a new one takes its place."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file: give a folder for the patch set.")
+    names = {path.name for path in folder.iterdir()}
+    if names:
+        shards = _read_manifest(folder).get("shards", ()) if "manifest.json" in names else ()
+        strange = sorted(names - {"manifest.json", "points.safetensors", *map(str, shards)})
+        if strange:
+            raise InputError(
+                f"{folder / strange[0]} is not of a patch set, and a new set replaces the folder: choose another one."
+            )
+
+
 class PatchSetWriter:
-    """Writes a patch set; the folder becomes one only when `finish` writes its manifest."""
+    """Writes a patch set into an empty folder; it becomes one only when `finish` writes its manifest."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "manifest.json").unlink(missing_ok=True)
-        for old in folder.glob("patches-*.npy"):
-            old.unlink()
         self._pending: list[Bytes] = []
         self._num_pending = 0
         self._shards: list[str] = []

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.errors import InputError
-from sfm.files import read_text, writing
+from sfm.files import read_text, read_unreplaced, scratch_folder, sync_folder, sync_tree
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
 from sfm.mapping.colmap import pycolmap
@@ -95,13 +95,17 @@ def read_reconstruction(path: Path) -> pycolmap.Reconstruction:
 
 def read_poses(path: Path) -> dict[str, Pose]:
     """Read only the poses of a COLMAP model folder: `cam_from_world` by image name, in the order of names."""
-    reconstruction = read_reconstruction(path)
+    reconstruction = read_unreplaced(path, lambda: read_reconstruction(path))
     images = sorted((reconstruction.image(i) for i in reconstruction.reg_image_ids()), key=lambda i: i.name)
     return {image.name: pose_from_colmap(image.cam_from_world()) for image in images}
 
 
 def read_map(path: Path) -> SparseMap:
     """Read a COLMAP model folder (binary or text) as a `SparseMap`. Errors are those of `read_reconstruction`."""
+    return read_unreplaced(path, lambda: _read_map(path))
+
+
+def _read_map(path: Path) -> SparseMap:
     reconstruction = read_reconstruction(path)
     return _sparse_map(reconstruction, path) if _is_binary(path) else from_reconstruction(reconstruction)
 
@@ -116,15 +120,15 @@ def write_map(sparse_map: SparseMap, path: Path, *, text: bool = False) -> list[
             if len(image.name.splitlines()) != 1:
                 raise InputError(f"Image name {image.name!r} has a line break: write a binary COLMAP model.")
     reconstruction = to_reconstruction(sparse_map)
-    with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".part-", dir=path) as temporary:
-            if text:
-                reconstruction.write_text(temporary)
-            else:
-                write_binary(reconstruction, Path(temporary))
-            files = sorted(Path(temporary).iterdir())
-            return [file.replace(path / file.name) for file in files]
+    with scratch_folder(path) as temporary:
+        if text:
+            _write_text(reconstruction, temporary)
+        else:
+            write_binary(reconstruction, temporary)
+        sync_tree(temporary)
+        written = [file.replace(path / file.name) for file in sorted(temporary.iterdir())]
+        sync_folder(path)
+        return written
 
 
 def write_binary(reconstruction: pycolmap.Reconstruction, folder: Path) -> None:
@@ -137,6 +141,22 @@ def write_binary(reconstruction: pycolmap.Reconstruction, folder: Path) -> None:
         check_binary_model(folder, _parameters_of_model())
     except InputError as error:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+
+
+def _write_text(reconstruction: pycolmap.Reconstruction, folder: Path) -> None:
+    """Write a text model into an existing folder; `OSError` as in `write_binary`."""
+    reconstruction.write_text(folder)
+    # An image's observations have a line of their own.
+    written = {
+        "cameras": reconstruction.num_cameras(),
+        "images": 2 * reconstruction.num_reg_images(),
+        "points3D": reconstruction.num_points3D(),
+    }
+    for name, count in written.items():
+        lines = (folder / f"{name}.txt").read_bytes().splitlines(keepends=True)
+        told = [line for line in lines if not line.startswith(b"#")]
+        if len(told) != count or (told and not told[-1].endswith(b"\n")):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def read_cameras_txt(path: Path) -> dict[int, Camera]:

@@ -9,6 +9,7 @@ own and ends the whole process where a transaction cannot be committed to a full
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sqlite3
@@ -23,12 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.errors import SfmError, WorkError
-from sfm.files import writing
+from sfm.files import failed_write, writing
 from sfm.geometry.camera import Camera
 from sfm.geometry.two_view import TwoViewGeometry
 from sfm.mapping.colmap import pycolmap
 from sfm.mapping.colmap_io import camera_to_colmap, xy_from_colmap, xy_to_colmap
 from sfm.mapping.colmap_verifier import to_colmap_two_view
+from sfm.mapping.database_check import damage_of, is_cut
 from sfm.workspace import digest_of
 
 _SCHEMA = """
@@ -101,12 +103,18 @@ class ImageEntry:
 class MapDatabase:
     """COLMAP's database of one run. Use as a context manager; one writer at a time.
 
-    Within the context, what SQLite refuses becomes a `WorkError` that says what to do. A file that is no
+    Within the context, what SQLite refuses becomes a `WorkError` that says what to do. A file that is no whole
     database any more is replaced, for all of it can be made again.
+
+    Attributes
+    ----------
+    damage
+        What was wrong with the file that has been replaced, in a few words; empty if nothing was.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.damage = ""
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         self._ids: dict[str, int] = {}
@@ -134,12 +142,13 @@ class MapDatabase:
     ) -> bool:
         """Make the database hold exactly these images, keypoints and cameras.
 
-        Images that are not wanted any more go, and their pairs with them. If one that is wanted changed, everything is
-        dropped, for pairs refer to keypoints by index. `keypoints` gives (N, 2) positions by name, asked only for what
-        is not held yet.
+        Images that are not wanted any more go, and their pairs with them. If one that is wanted changed, or the file is
+        damaged, everything is dropped, for pairs refer to keypoints by index. `keypoints` gives (N, 2) positions by
+        name, asked only for what is not held yet.
 
         Returns whether what was held of the wanted images could be kept.
         """
+        self._replace_if_damaged()
         wanted = {entry.name: entry.digest for entry in entries}
         held = dict(self._rows.execute("SELECT name, digest FROM sfm_images"))
         kept = held.keys() & wanted.keys()
@@ -147,6 +156,7 @@ class MapDatabase:
         if not reusable:
             self._start_over()
             held = {}
+        reusable = reusable and not self.damage
         with self._rows:
             for name in held.keys() - wanted.keys():
                 self._forget_image(name)
@@ -222,13 +232,23 @@ class MapDatabase:
         ).fetchone()
         return xy_from_colmap(np.frombuffer(data or b"", "<f4").reshape(-1, columns)[:, :2])
 
+    def _replace_if_damaged(self) -> None:
+        """Look through the whole file: what is missing at its end, SQLite finds only when it gets there."""
+        if damage := damage_of(self._rows):
+            self.damage = damage
+            self._start_over()
+
     def _open(self) -> None:
+        if is_cut(self.path):
+            self.damage = "its end is missing"
+            _unlink(self.path)
         try:
             self._rows = _connect(self.path)
             self._ids = self._read_ids()
         except sqlite3.OperationalError as error:  # full, locked, read-only: the file itself may be fine
             raise _refusal(error, self.path) from error
         except sqlite3.DatabaseError as error:
+            self.damage = self.damage or str(error)
             _unlink(self.path)
             try:
                 self._rows = _connect(self.path)
@@ -348,7 +368,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA schema_version")  # a file that is no database says so here, and only here
         try:
             pycolmap.Database.open(path).close()
-        except RuntimeError as error:
+        except RuntimeError as error:  # COLMAP does not say why
+            if damage := damage_of(connection):
+                raise sqlite3.DatabaseError(damage) from error
             raise sqlite3.OperationalError("COLMAP cannot open it") from error
         connection.executescript(_SCHEMA)
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -380,12 +402,11 @@ def _unlink(path: Path) -> None:
 
 
 def _refusal(error: sqlite3.Error, path: Path) -> SfmError:
-    # COLMAP does not say why it cannot open a database.
+    # COLMAP does not say that the disk is full, and SQLite calls a broken disk an I/O error.
     if "full" in str(error) or shutil.disk_usage(path.parent).free < _FULL_BYTES:
-        return WorkError(
-            f"The disk is full: could not write {path}. Free some space and run the same command again; "
-            "finished work is kept."
-        )
+        return WorkError(str(failed_write(errno.ENOSPC, path)))
+    if "disk I/O error" in str(error):
+        return WorkError(str(failed_write(errno.EIO, path)))
     if "locked" in str(error):
         return WorkError(f"Another program is writing to {path}: close it and run the same command again.")
     return WorkError(f"The database {path} cannot be used: {error}. Delete it and run again.")

@@ -16,8 +16,8 @@ from sfm.errors import InputError
 from sfm.files import write_json
 from sfm.geometry.geodesy import enu_to_geodetic
 from sfm.geometry.pose import Pose
+from sfm.mapping.model_files import FRAME_NAME
 
-FRAME_NAME = "frame.json"
 # A camera that looks steeper than this up or down looks in no direction of the compass.
 _STEEPEST_DEG = 80.0
 

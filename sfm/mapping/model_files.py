@@ -7,6 +7,7 @@ observations and points one by one, as Python objects, which takes minutes where
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from sfm.errors import InputError
 
 Rows = NDArray[Any]
 
+MODEL_STEMS = ("cameras", "frames", "images", "points3D", "rigs")
+FRAME_NAME = "frame.json"
 _COUNT = struct.Struct("<Q")
 _CAMERA = struct.Struct("<IiQQ")
 _IMAGE = struct.Struct("<I7dI")
@@ -70,6 +73,35 @@ def check_binary_model(folder: Path, parameters_of_model: dict[int, int]) -> Non
                 f"The COLMAP model in {folder} cannot be read: {name} is truncated or damaged. "
                 "Copy it again, or make it again."
             )
+
+
+def model_digest(folder: Path) -> str:
+    """Return the SHA-256 of a model and its frame, hexadecimal."""
+    digest = hashlib.sha256()
+    for path in _files_of(folder):
+        with path.open("rb") as file:
+            digest.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()};".encode())
+    return digest.hexdigest()
+
+
+def model_state(folder: Path) -> list[list[int | str]]:
+    """Return what changes whenever a model's files are written, JSON-ready: their names, sizes and times."""
+    return [[path.name, (found := path.stat()).st_size, found.st_mtime_ns] for path in _files_of(folder)]
+
+
+def is_model_file(name: str) -> bool:
+    """Whether a file of this name in a model's folder is part of the model."""
+    path = Path(name)
+    return path.stem in MODEL_STEMS and path.suffix in (".bin", ".txt")
+
+
+def is_binary_file(name: str) -> bool:
+    """Whether a run itself writes a file of this name into its models' folders."""
+    return name == FRAME_NAME or (is_model_file(name) and name.endswith(".bin"))
+
+
+def _files_of(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if is_model_file(path.name) or path.name == FRAME_NAME)
 
 
 def read_observations(path: Path) -> dict[int, Rows]:

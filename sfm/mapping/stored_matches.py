@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sfm.errors import InputError
 from sfm.mapping.colmap_io import xy_from_colmap
+from sfm.mapping.database_check import is_cut
 
 # COLMAP packs the two image ids of a pair, the smaller one first, into one number.
 _MAX_IMAGES = 2**31 - 1
@@ -87,6 +88,10 @@ def stored_keypoints(
 
 
 def _rows(database: Path, query: str, *values: int | str) -> list[tuple[Any, ...]]:
+    if is_cut(database):
+        raise InputError(
+            f"{database} is damaged: its end is missing. Run `sfm reconstruct` into its folder again."
+        )
     try:
         # `mode=ro` neither makes a missing file nor waits for one who writes.
         connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)

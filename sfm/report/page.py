@@ -31,7 +31,9 @@ _STILL_SIZE = (1280, 720)
 Number = tuple[str, str, str]  # value, what it is a part of, meaning
 
 
-def write_report(content: ReportContent, path: Path, *, max_points: int = MAX_SHOWN_POINTS) -> None:
+def write_report(
+    content: ReportContent, path: Path, *, max_points: int = MAX_SHOWN_POINTS, made_of: str = ""
+) -> None:
     """Write the report of a map as one HTML file.
 
     Parameters
@@ -42,8 +44,22 @@ def write_report(content: ReportContent, path: Path, *, max_points: int = MAX_SH
         The file.
     max_points
         Larger clouds are thinned to this many points for display; the page says so.
+    made_of
+        Digest of what the page shows, its last line: a whole page has it.
     """
-    write_text(path, render_report(content, max_points=max_points))
+    write_text(path, render_report(content, max_points=max_points) + _last_line(made_of))
+
+
+def is_report_of(path: Path, made_of: str) -> bool:
+    """Whether a file is a whole report that `write_report` made of what has this digest."""
+    try:
+        return path.read_bytes().endswith(_last_line(made_of).encode())
+    except OSError:
+        return False
+
+
+def _last_line(made_of: str) -> str:
+    return f"\n<!-- made of {made_of} -->\n"
 
 
 def render_report(content: ReportContent, *, max_points: int = MAX_SHOWN_POINTS) -> str:

@@ -97,8 +97,8 @@ def test_products_of_an_interrupted_change_are_not_taken_for_whole(street, finis
     command = ("reconstruct", street.images, "-o", out, "--seed", SEED)
     whole = (out / "points.ply").read_bytes()
     process = start(*command, "--ratio", 0.7)
-    # run.json goes before the products are written anew.
-    while process.poll() is None and (out / "run.json").exists():
+    before = (out / "points.ply").stat().st_ino
+    while process.poll() is None and (out / "points.ply").stat().st_ino == before:
         time.sleep(0.002)
     process.kill()
     process.communicate()

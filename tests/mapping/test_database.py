@@ -1,19 +1,21 @@
 import multiprocessing
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 import pycolmap
 import pytest
 
-from sfm.errors import WorkError
+from sfm.errors import InputError, WorkError
 from sfm.geometry.camera import Camera
 from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions
 from sfm.mapping import database as database_module
 from sfm.mapping.colmap_io import camera_from_colmap, xy_from_colmap
 from sfm.mapping.colmap_verifier import make_verifier, to_colmap_two_view
 from sfm.mapping.database import ImageEntry, MapDatabase, PairResult, VerifiedPair, image_digest
+from sfm.mapping.stored_matches import StoredMatches
 from tests.geometry.synthetic import make_scene
 
 CAMERA = Camera("SIMPLE_RADIAL", 1536, 1024, (1380.0, 767.5, 511.5, -0.05), focal_is_known=True)
@@ -358,11 +360,51 @@ def test_a_damaged_file_is_made_anew(filled):
     assert colmap_pairs(filled) == {tuple(sorted(NAMES[:2]))}
 
 
-def test_damage_further_inside_is_told_in_one_line(filled):
-    data = filled.read_bytes()
-    filled.write_bytes(data[:4096] + bytes(len(data) - 4096))
-    with pytest.raises(WorkError, match="Delete it and run again"), MapDatabase(filled) as database:
-        database.prepare(entries(), CAMERAS, Keypoints())
+def without_its_end(data):
+    return data[:-100]
+
+
+def without_its_last_page(data):
+    return data[:-4096]
+
+
+def with_a_page_of_zeros(data):
+    return data[:8192] + bytes(4096) + data[12288:]
+
+
+def with_nothing_but_its_first_page(data):
+    return data[:4096] + bytes(len(data) - 4096)
+
+
+DAMAGES = [without_its_end, without_its_last_page, with_a_page_of_zeros, with_nothing_but_its_first_page]
+
+
+@pytest.mark.parametrize("damaged", DAMAGES)
+def test_damage_anywhere_is_named_and_the_file_made_anew(filled, damaged):
+    filled.write_bytes(damaged(filled.read_bytes()))
+    with MapDatabase(filled) as database:
+        assert not database.prepare(entries(), CAMERAS, Keypoints())
+        assert database.damage
+        assert database.pairs() == {}
+        database.write_pairs([result()])
+    assert colmap_pairs(filled) == {tuple(sorted(NAMES[:2]))}
+    with MapDatabase(filled) as database:
+        assert database.prepare(entries(), CAMERAS, Keypoints())
+        assert not database.damage
+
+
+def test_an_array_shorter_than_its_rows_is_damage(filled):
+    with closing(sqlite3.connect(filled)) as rows, rows:
+        rows.execute("UPDATE keypoints SET data = substr(data, 1, length(data) - 4) WHERE image_id = 1")
+    with MapDatabase(filled) as database:
+        assert not database.prepare(entries(), CAMERAS, Keypoints())
+        assert database.damage == "rows of keypoints are not whole"
+
+
+def test_a_database_without_its_end_is_not_read(filled):
+    filled.write_bytes(without_its_end(filled.read_bytes()))
+    with pytest.raises(InputError, match="its end is missing"):
+        StoredMatches(filled)
 
 
 def test_another_writer_is_waited_for_and_nothing_is_lost(filled, monkeypatch):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from sfm.errors import InputError
-from sfm.pipelines.photographs import default_output, read_photographs, refuse_output_among_images
+from sfm.outputs import refuse_output_among_images
+from sfm.pipelines.photographs import default_output, read_photographs
 from sfm.pipelines.run_record import RunRecord
 from sfm.pipelines.stage_options import ReconstructOptions
 from tests.images.files import picture, save

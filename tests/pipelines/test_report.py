@@ -197,15 +197,22 @@ class TestReport:
         with pytest.raises(InputError, match="holds no map"):
             report(tmp_path)
 
-    def test_an_old_report_is_written_anew_and_a_current_one_kept(self, run):
+    def test_a_report_of_this_map_is_kept(self, run):
         heard = Heard()
         path = current_report(run, progress=heard)
-        path.write_text("kept")
-        assert current_report(run, progress=heard).read_text() == "kept"
+        before = path.stat().st_mtime_ns
+        later = before / 1e9 + 5
+        os.utime(run / "sparse/0/images.bin", (later, later))  # as copying does
+        assert current_report(run, progress=heard).stat().st_mtime_ns == before
         assert heard.said == [f"Reused: {path}."]
-        later = path.stat().st_mtime + 5
-        os.utime(run / "sparse/0/images.bin", (later, later))
-        assert current_report(run).read_text("utf-8") != "kept"
+
+    def test_a_report_that_is_cut_or_of_another_record_is_written_anew(self, run):
+        path = current_report(run)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-100])
+        assert current_report(run).read_bytes() == whole
+        write_json(run / "run.json", json.loads((run / "run.json").read_text()) | {"seconds": 1})
+        assert current_report(run).read_bytes() != whole
 
     def test_the_command(self, run):
         result = CliRunner().invoke(main, ["report", str(run), "--json"])
