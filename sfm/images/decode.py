@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from sfm.errors import InputError
+from sfm.images.depth import has_deep_colours, scaled_colours, scaled_to_8_bit
 from sfm.images.gray import GrayImage
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ Pixels = NDArray[np.uint8]
 MAX_PIXELS = 10**9
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-_FULL_SCALES = (2**10 - 1, 2**12 - 1, 2**14 - 1, 2**16 - 1)
+_TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MID_GREY = 128
 # How stored pixels become upright by EXIF orientation: mirrored left to right, then turned counterclockwise.
 _MIRRORED = (2, 4, 5, 7)
@@ -124,6 +125,9 @@ def _open(path: Path) -> Image.Image:
 def _not_an_image(path: Path) -> str:
     if path.stat().st_size == 0:
         return "the file is empty"
+    with path.open("rb") as file:
+        if file.read(4) in _TIFF_MARKS:
+            return "it is damaged, or a TIFF of a kind that is not read: save it with 8 or 16 bits a colour"
     return "it is no image, or damaged, whatever its name says"
 
 
@@ -141,8 +145,10 @@ def _decode(path: Path, mode: str, max_size: int | None) -> tuple[Pixels, tuple[
         original_size = image.size
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             image.draft(mode, _draft_size(original_size, max_size))
+        deep = has_deep_colours(image)
         image.load()
-        return _to_8_bit(image, mode), original_size
+        shown = scaled_colours(image, lambda: _open(path)) if deep else image
+        return _to_8_bit(shown, mode), original_size
 
 
 def _draft_size(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:
@@ -160,7 +166,7 @@ def _draft_size(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:
 
 def _to_8_bit(image: Image.Image, mode: str) -> Pixels:
     if image.mode in _DEEP_MODES:
-        gray = _scaled_to_8_bit(np.asarray(image))
+        gray = scaled_to_8_bit(np.asarray(image))
         return gray if mode == "L" else np.repeat(gray[:, :, None], 3, axis=2)
     if image.mode == "La":
         image = image.convert("LA")
@@ -172,17 +178,3 @@ def _to_8_bit(image: Image.Image, mode: str) -> Pixels:
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
     return np.array(image.convert(mode))
-
-
-def _scaled_to_8_bit(deep: NDArray[np.generic]) -> Pixels:
-    """Scale (H, W) values of more than 8 bits to 0..255 by the depth they were taken with.
-
-    Cameras of 10, 12 and 14 bits store their values in 16 bits unshifted: the smallest of these depths that
-    holds the largest value counts. Floating-point values up to 1 count as fractions of white.
-    """
-    values = np.nan_to_num(deep.astype(np.float32), nan=0, posinf=0, neginf=0)
-    peak = float(values.max())
-    white = next((scale for scale in _FULL_SCALES if peak <= scale), peak)
-    if np.issubdtype(deep.dtype, np.floating) and peak <= 1:
-        white = 1.0
-    return np.clip(np.rint(values * (255 / white)), 0, 255).astype(np.uint8)

@@ -19,10 +19,16 @@ from sfm.images.decode import open_image
 from sfm.images.exif import Exif, read_exif
 from sfm.progress import SILENT, Progress
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
-_OTHER_PHOTO_SUFFIXES = frozenset(
-    {".heic", ".heif", ".avif", ".gif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"}
-)
+# A stereo camera's .mpo and a panorama camera's .insp begin with an ordinary JPEG; so do these other names of it.
+_JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jps", ".insp"})
+IMAGE_SUFFIXES = _JPEG_SUFFIXES | {".png", ".tif", ".tiff", ".webp", ".bmp"}
+# fmt: off
+_OTHER_PHOTO_SUFFIXES = frozenset({
+    ".heic", ".heif", ".hif", ".avif", ".gif", ".jp2", ".j2k", ".jxl", ".jxr", ".exr", ".hdr", ".psd",
+    ".tga", ".ppm", ".pgm", ".pnm", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf",
+    ".orf", ".raf", ".rw2", ".pef", ".srw", ".rwl", ".3fr", ".fff", ".iiq", ".x3f", ".gpr",
+})
+# fmt: on
 _ACCEPTED = "JPEG, PNG, TIFF, WebP and BMP files are read"
 
 
