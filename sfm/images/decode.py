@@ -20,6 +20,7 @@ from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 from sfm.errors import InputError
 from sfm.images.depth import has_deep_colours, scaled_colours, scaled_to_8_bit
 from sfm.images.gray import GrayImage
+from sfm.images.memory import refuse_what_does_not_fit
 
 if TYPE_CHECKING:
     from sfm.images.photo_set import Photo
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 
 MAX_PIXELS = 10**9
-_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
+_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM")
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MID_GREY = 128
@@ -61,6 +62,23 @@ def load_rgb(photo: Photo, max_size: int | None = None) -> Pixels:
         return pixels
     height, width = (max(1, round(side * factor)) for side in pixels.shape[:2])
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def read_gray_pixels(path: Path) -> Pixels:
+    """Decode an image file of no photo set to (H, W) uint8 grey by the rules of `load_gray`; errors name the file."""
+    return _read_pixels(path, "L")
+
+
+def read_rgb_pixels(path: Path) -> Pixels:
+    """Decode an image file of no photo set to (H, W, 3) uint8 RGB by the rules of `load_gray`; errors name the file."""
+    return _read_pixels(path, "RGB")
+
+
+def _read_pixels(path: Path, mode: str) -> Pixels:
+    try:
+        return _decode(path, mode, None)[0]
+    except InputError as error:
+        raise InputError(f"{path} is not a readable image: {error}.") from error
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
@@ -146,9 +164,18 @@ def _decode(path: Path, mode: str, max_size: int | None) -> tuple[Pixels, tuple[
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             image.draft(mode, _draft_size(original_size, max_size))
         deep = has_deep_colours(image)
+        refuse_what_does_not_fit(image.size, _bytes_per_pixel(image, deep))
         image.load()
         shown = scaled_colours(image, lambda: _open(path)) if deep else image
         return _to_8_bit(shown, mode), original_size
+
+
+def _bytes_per_pixel(image: Image.Image, deep: bool) -> int:
+    """Return what a pixel takes while it is decoded: the decoder's own, the copies in other modes, and the result."""
+    if deep or image.mode in _DEEP_MODES:
+        return 24
+    # The coefficients of all pixels of a progressive JPEG are kept until the last of them is read.
+    return 16 if image.info.get("progressive") else 10
 
 
 def _draft_size(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:

@@ -29,6 +29,9 @@ _OTHER_PHOTO_SUFFIXES = frozenset({
     ".orf", ".raf", ".rw2", ".pef", ".srw", ".rwl", ".3fr", ".fff", ".iiq", ".x3f", ".gpr",
 })
 # fmt: on
+# What is kept of a photograph lies in a file of its name with this ending, and names have 255 bytes at most.
+_FEATURES_SUFFIX = ".safetensors"
+_LONGEST_NAME_BYTES = 255 - len(_FEATURES_SUFFIX)
 _ACCEPTED = "JPEG, PNG, TIFF, WebP and BMP files are read"
 
 
@@ -231,6 +234,12 @@ def _common_root(folder: Path, paths: Sequence[Path]) -> Path:
 def _read_photo(path: Path, name: str) -> Photo | Skipped:
     if _printable(name) != name:
         return Skipped(_printable(name), "its name is not UTF-8 or has a line break, rename it")
+    if max(len(part.encode()) for part in name.split("/")) > _LONGEST_NAME_BYTES:
+        return Skipped(name, f"its name has more than {_LONGEST_NAME_BYTES} bytes, rename it")
+    if any(part.endswith(_FEATURES_SUFFIX) for part in name.split("/")[:-1]):
+        return Skipped(
+            name, f"its folder's name ends in {_FEATURES_SUFFIX} as files of features do, rename it"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF

@@ -296,3 +296,26 @@ def test_orientations_of_those_that_are_turned(tmp_path):
     turned = replace(photo, name="b", exif=Exif(orientation=6))
     assert orientations_of(PhotoSet(tmp_path, (photo, turned))) == {"b": 6}
     assert orientations_of(None) == {}
+
+
+@pytest.mark.parametrize("name", ["x" * 240 + ".jpg", "ü" * 120 + ".tiff", "d" * 250 + "/a.png"])
+def test_name_too_long_for_its_features_is_left_out_and_said(tmp_path, name):
+    save(tmp_path / "good.png")
+    save(tmp_path / name)
+    photo_set = read_photo_set(tmp_path)
+    assert photo_set.names == ["good.png"]
+    assert "more than 243 bytes" in photo_set.skipped[0].reason
+
+
+def test_longest_name_is_read(tmp_path):
+    name = "x" * 239 + ".jpg"
+    save(tmp_path / name)
+    assert read_photo_set(tmp_path).names == [name]
+
+
+def test_folder_named_as_the_features_of_a_photograph_is_left_out_and_said(tmp_path):
+    save(tmp_path / "x.jpg")
+    save(tmp_path / "x.jpg.safetensors/y.jpg")
+    photo_set = read_photo_set(tmp_path)
+    assert photo_set.names == ["x.jpg"]
+    assert photo_set.skipped[0].name == "x.jpg.safetensors/y.jpg"
