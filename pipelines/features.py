@@ -270,7 +270,7 @@ def _describe_one(
             keypoints = Keypoints.load(keypoints_path)
         every, begin = len(keypoints), there or 0
         there = _wanted(every, describe_first)
-        rows = _described(image, keypoints.take(slice(begin, there)), descriptor, pool)
+        rows = describe_keypoints(image, keypoints.take(slice(begin, there)), descriptor, pool)
         if begin:
             rows = np.concatenate([read_tensors(descriptors_path)[0]["descriptors"], rows])
         write_tensors(descriptors_path, {"descriptors": rows}, descriptors_recipe.as_metadata())
@@ -290,9 +290,10 @@ def _wanted(keypoints: int, describe_first: int) -> int:
     return min(describe_first or keypoints, keypoints)
 
 
-def _described(
+def describe_keypoints(
     image: GrayImage, keypoints: Keypoints, descriptor: Descriptor, pool: ThreadPoolExecutor
 ) -> NDArray[np.float32]:
+    """Describe keypoints in this thread of a pool of cores, and in those that have nothing else to do."""
     if not isinstance(descriptor, DescribesPatches):
         return descriptor.describe(image, keypoints)
     patches, size = descriptor.cut_patches(image, keypoints), descriptor.patches_a_part

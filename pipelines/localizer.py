@@ -24,10 +24,12 @@ from sfm.localization.query_camera import CameraGuess, guess_cameras
 from sfm.localization.search import Found, Query, search
 from sfm.mapping.frame import MapFrame, Place, place_of
 from sfm.options import check
+from sfm.pipelines.features import describe_keypoints
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.pipelines.localization_index import open_index, query_descriptor
 from sfm.progress import SILENT, Progress
 from sfm.stopwatch import Stopwatch
+from sfm.threads import pool_of_cores
 
 Bytes = NDArray[np.uint8]
 
@@ -202,10 +204,11 @@ class Localizer:
         detection: DetectionOptions,
         watch: Stopwatch,
     ) -> Found:
-        with watch("detect"):
-            keypoints = DogDetector(detection).detect(gray)
-        with watch("describe"):
-            descriptors = self._descriptor.describe(gray, keypoints)
+        with pool_of_cores() as pool:
+            with watch("detect"):
+                keypoints = DogDetector(detection).detect(gray)
+            with watch("describe"):
+                descriptors = describe_keypoints(gray, keypoints, self._descriptor, pool)
         query = Query(keypoints, descriptors, guesses, float(gray.scale.mean()))
         return search(query, self.sparse_map, self.index, self.index.recipe["ratio"], self.options, watch)
 

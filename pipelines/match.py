@@ -12,7 +12,7 @@ from sfm.features.choice import DescriptionOptions, make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.features.keypoints import Keypoints
-from sfm.files import write_image
+from sfm.files import PICTURE_SUFFIXES, refuse_suffix, write_image
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import rotation_angle_deg
 from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions, Verifier
@@ -26,7 +26,9 @@ from sfm.mapping.colmap_verifier import make_verifier
 from sfm.matching.cells import DescriptorCells
 from sfm.matching.options import MatchingOptions
 from sfm.matching.two_view import DescribedView, VerifiedMatches, match_views
+from sfm.pipelines.features import describe_keypoints
 from sfm.report.pictures import draw_matches
+from sfm.threads import pool_of_cores
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def match(
     InputError
         If a photograph or an option cannot be used.
     """
+    refuse_suffix(Path(picture), *PICTURE_SUFFIXES)
     detection, description = detection or DetectionOptions(), description or DescriptionOptions()
     pair = read_pair(image1, image2, detection, cameras or CameraOptions())
     descriptor = make_descriptor(description, detection.max_size)
@@ -136,10 +139,15 @@ class PhotoPair:
 
     def described_by(self, descriptor: Descriptor, exact: bool) -> tuple[DescribedView, DescribedView]:
         """Describe the keypoints of both; with `exact`, to be compared with no regard to cells."""
-        first, second = (
-            DescribedView(keypoints, DescriptorCells.of(descriptor.describe(image, keypoints), exact), camera)
-            for keypoints, image, camera in zip(self.keypoints, self.images, self.cameras, strict=True)
-        )
+        with pool_of_cores() as pool:
+            first, second = (
+                DescribedView(
+                    keypoints,
+                    DescriptorCells.of(describe_keypoints(image, keypoints, descriptor, pool), exact),
+                    camera,
+                )
+                for keypoints, image, camera in zip(self.keypoints, self.images, self.cameras, strict=True)
+            )
         return first, second
 
 
@@ -151,12 +159,13 @@ def read_pair(
     first, second = (read_photo(Path(path), instead) for path in (image1, image2))
     intrinsics = None if cameras.intrinsics is None else read_cameras_txt(cameras.intrinsics)
     images = read_gray(first, detection.max_size), read_gray(second, detection.max_size)
-    detector = DogDetector(detection)
+    with pool_of_cores() as pool:
+        keypoints1, keypoints2 = pool.map(DogDetector(detection).detect, images)
     return PhotoPair(
         (first, second),
         (camera_of(first, cameras, intrinsics), camera_of(second, cameras, intrinsics)),
         images,
-        (detector.detect(images[0]), detector.detect(images[1])),
+        (keypoints1, keypoints2),
     )
 
 
