@@ -18,6 +18,7 @@ import click
 
 from sfm.cli.stopping import INTERRUPTED, TERMINATED, Terminated, stopped_by_signals
 from sfm.errors import SfmError
+from sfm.words import printable
 
 # Looking for garbage once more before leaving takes half a second with torch, and nothing comes of it.
 atexit.register(gc.freeze)
@@ -41,6 +42,12 @@ COMMANDS = {
     "demo": "See it work without photographs: render a street, map it, check it.",
     "info": "Show versions, hardware and missing system libraries.",
 }
+
+
+_NO_MEMORY = (
+    "The memory is not enough. Close other programs, or use a smaller --max-size or --max-keypoints, or fewer "
+    "photographs (--every); then run the same command again: finished work is kept."
+)
 
 
 class LazyGroup(click.Group):
@@ -78,6 +85,8 @@ class LazyGroup(click.Group):
             if error.errno == errno.EPIPE:
                 raise
             _end(ctx, _system_error_line(error), SfmError.exit_code)
+        except MemoryError:
+            _end(ctx, f"Error: {_NO_MEMORY}", SfmError.exit_code)
         except Exception as error:
             _end(ctx, f"Error: {_unexpected_line(error, ctx)}", SfmError.exit_code)
 
@@ -85,15 +94,16 @@ class LazyGroup(click.Group):
 def _end(ctx: click.Context, line: str, exit_code: int) -> None:
     if ctx.meta.get(DEBUG):
         traceback.print_exc(file=sys.stderr)
-    click.echo(line, err=True)
+    click.echo(printable(line), err=True)
     ctx.exit(exit_code)
 
 
 def _system_error_line(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return (
-            "Error: The disk is full. Free some space and run the same command again; finished work is kept."
-        )
+    from sfm.files import MAKE_ROOM, NO_ROOM, no_room
+
+    if error.errno in NO_ROOM:
+        where = f": could not write {error.filename}" if error.filename else ""
+        return f"Error: {no_room(error)}{where}. {MAKE_ROOM}"
     return f"Error: {_one_line(error)} (--debug shows where)."
 
 

@@ -72,10 +72,12 @@ def match(
     if given({"points": points}) and not explain:
         raise InputError("--points needs --explain: add it, or leave --points out.")
     from sfm.features.choice import make_descriptor
+    from sfm.files import PICTURE_SUFFIXES, refuse_suffix
     from sfm.mapping.colmap_verifier import make_verifier
     from sfm.pipelines.explain import explain_pair, make_descriptors
     from sfm.pipelines.match import match_pair, read_pair
 
+    refuse_suffix(out, *PICTURE_SUFFIXES)
     detection, description = from_mapping(DetectionOptions, values), from_mapping(DescriptionOptions, values)
     matching = from_mapping(MatchingOptions, values)
     verifier = make_verifier(from_mapping(VerificationOptions, values))

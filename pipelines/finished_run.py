@@ -75,7 +75,8 @@ class FinishedRun:
 
         Raises `InputError` if there is no map, or `images` is no folder.
         """
-        model = find_model(path)
+        # What is replaced must have its real name: "." has none, and a link would lead elsewhere.
+        model = find_model(path.resolve())
         if images is not None and not images.is_dir():
             raise InputError(f"{images} is not a folder: give the folder of the photographs.")
         root = model.absolute().parent.parent

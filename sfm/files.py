@@ -18,6 +18,7 @@ from sfm.json_values import json_text
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _UNWRITABLE = (
     errno.EACCES,
     errno.EPERM,
@@ -27,6 +28,18 @@ _UNWRITABLE = (
     errno.EEXIST,
     errno.ENAMETOOLONG,
 )
+# What the system says where no more may be written, and what that means.
+NO_ROOM = {
+    errno.ENOSPC: "The disk is full",
+    errno.EDQUOT: "The quota of the disk is used up",
+    errno.EFBIG: "The file is larger than the system allows (see `ulimit -f`)",
+}
+MAKE_ROOM = "Free some space, or raise the limit, and run the same command again; finished work is kept."
+
+
+def no_room(error: OSError) -> str:
+    """Return what an error that is one of `NO_ROOM` means."""
+    return NO_ROOM[error.errno or errno.ENOSPC]
 
 
 @contextmanager
@@ -54,11 +67,8 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise WorkError(
-                f"The disk is full: could not write {path}. Free some space and run the same command again; "
-                "finished work is kept."
-            ) from error
+        if error.errno in NO_ROOM:
+            raise WorkError(f"{no_room(error)}: could not write {path}. {MAKE_ROOM}") from error
         if error.errno in _UNWRITABLE:
             raise InputError(
                 f"Cannot write {path}: {error.strerror}. Choose another output folder."
@@ -128,7 +138,7 @@ def write_image(path: Path, rgb: Array) -> None:
     """Write (H, W, 3) uint8 RGB pixels as JPEG or PNG, by the suffix; whole or not at all."""
     from PIL import Image
 
-    refuse_suffix(path, ".jpg", ".jpeg", ".png")
+    refuse_suffix(path, *PICTURE_SUFFIXES)
     with atomic_path(path) as temporary:
         Image.fromarray(rgb).save(temporary, quality=90)
 
@@ -153,8 +163,9 @@ def write_tensors(
             temporary.chmod(mode)
         except SafetensorError as error:
             # safetensors wraps the system's error and keeps only its text.
-            if "os error 28" in str(error) or "No space left" in str(error):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            for number in NO_ROOM:
+                if f"os error {number})" in str(error) or os.strerror(number) in str(error):
+                    raise OSError(number, os.strerror(number)) from error
             raise
 
 

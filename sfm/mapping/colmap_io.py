@@ -166,7 +166,8 @@ def from_reconstruction(reconstruction: pycolmap.Reconstruction) -> SparseMap:
     """Copy a pycolmap model into plain arrays."""
     # By way of its files: one by one, observations take 38 ms an image of 8,192 keypoints.
     with tempfile.TemporaryDirectory(prefix="sfm-") as temporary:
-        write_binary(reconstruction, Path(temporary))
+        with writing(Path(temporary)):
+            write_binary(reconstruction, Path(temporary))
         return _sparse_map(reconstruction, Path(temporary))
 
 
