@@ -294,7 +294,7 @@ def _is_well_formed(manifest: dict[str, Any]) -> bool:
     return all(
         isinstance(manifest.get(name), list) and all(isinstance(entry, str) for entry in manifest[name])
         for name in lists
-    ) and all(type(number) in (int, float) for number in numbers)
+    ) and all(type(number) in (int, float) for number in (*numbers, manifest["version"]))
 
 
 def _read_shard(folder: Path, name: str) -> Bytes:

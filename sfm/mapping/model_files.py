@@ -72,7 +72,7 @@ def check_binary_model(folder: Path, parameters_of_model: dict[int, int]) -> Non
             raise InputError(
                 f"The COLMAP model in {folder} cannot be read: {name}: {error.strerror}."
             ) from error
-        except (struct.error, ValueError, KeyError, IndexError):
+        except (struct.error, ValueError, KeyError, IndexError, OverflowError):
             whole = False
         if not whole:
             raise InputError(
