@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # Processes that run tests side by side. Each may hold torch, Open3D and COLMAP: count 1.5 GB a process.
 WORKERS ?= 2
+# How long `make fuzz` takes.
+SECONDS ?= 3600
 # More for pytest, e.g. make test PYTEST="-k geometry -x".
 PYTEST ?=
 # How often each command is killed, and its writes fail, by make reliability.
@@ -24,7 +26,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 RUN_TESTS := $(ONE_THREAD) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	--durations 25
 
-.PHONY: help install dev demo test test-fast lint format reliability clean
+.PHONY: help install dev demo test test-fast test-oldest fuzz lint format reliability clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -45,6 +47,20 @@ test-fast: $(INSTALLED_DEV) ## Install, then run the tests that are not marked s
 
 # An editable install maps cli/ and pipelines/ into the package by an import hook, which mypy does not follow.
 # So mypy looks at a plain install. What an earlier build left in build/ would be packed again: it goes first.
+fuzz: $(INSTALLED_DEV) ## Install, then fuzz the readers of files for SECONDS=3600; findings are kept in build/fuzz.
+	$(ONE_THREAD) $(BIN)/python -m tests.fuzz_readers $(SECONDS)
+
+# What pip takes for newer elsewhere (torch, SciPy, ...) stays as constraints.txt has it.
+test-oldest: $(PACKAGING) constraints-oldest.txt ## Run the fast tests on the oldest allowed versions, in $(VENV)-oldest.
+	$(PYTHON) -m venv $(VENV)-oldest
+	grep -vE '^(numpy|opencv-python|pycolmap|pillow)==' constraints.txt > $(VENV)-oldest/constraints.txt
+	cat constraints-oldest.txt >> $(VENV)-oldest/constraints.txt
+	$(VENV)-oldest/bin/python -m pip install --disable-pip-version-check --quiet \
+		-c $(VENV)-oldest/constraints.txt setuptools
+	$(VENV)-oldest/bin/python -m pip install --disable-pip-version-check --no-build-isolation \
+		-c $(VENV)-oldest/constraints.txt -e '.[dev]'
+	$(ONE_THREAD) $(VENV)-oldest/bin/python -m pytest -m "not slow" $(PYTEST)
+
 lint: $(INSTALLED_DEV) ## Check format, style and types.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

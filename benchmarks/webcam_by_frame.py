@@ -14,9 +14,9 @@ import argparse
 from itertools import groupby
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from sfm.images.decode import read_gray_pixels
 from sfm.learning.benchmark_options import BenchmarkOptions
 from sfm.learning.image_benchmark import DescribedImages, Matched
 from sfm.learning.image_pairs import CORRECT_PX, PlaneTruth, estimate_homography, webcam_pairs
@@ -47,7 +47,7 @@ def main() -> None:
             ]
         )
         totals += counts
-        grey = float(cv2.imread(str(dark), cv2.IMREAD_GRAYSCALE).mean())  # type: ignore[union-attr]
+        grey = float(read_gray_pixels(dark).mean())
         print(f"| {dark.stem} | {grey:.0f} | {cells(counts, len(against))} |", flush=True)
     print(f"| all | | {cells(totals, len(pairs))} |")
 

@@ -30,7 +30,7 @@ from rich.text import Text
 from sfm.cli.main import DEBUG
 from sfm.json_values import json_text
 from sfm.progress import Step
-from sfm.words import count
+from sfm.words import count, printable
 
 QUIET, NORMAL, VERBOSE = -1, 0, 1
 _WIDTH_WITHOUT_TERMINAL = 160
@@ -80,16 +80,16 @@ class Console:
     def say(self, message: str) -> None:
         """Tell a fact, unless quiet."""
         if self.verbosity >= NORMAL:
-            self._err_console.print(Text(message))
+            self._err_console.print(Text(printable(message)))
 
     def detail(self, message: str) -> None:
         """Tell a fact under -v."""
         if self.verbosity >= VERBOSE:
-            self._err_console.print(Text(message, style="dim"))
+            self._err_console.print(Text(printable(message), style="dim"))
 
     def warn(self, message: str) -> None:
         """Tell what the user should know, even when quiet."""
-        self._err_console.print(Text(f"Warning: {message}", style="yellow"))
+        self._err_console.print(Text(f"Warning: {printable(message)}", style="yellow"))
 
     @contextmanager
     def _bar(self, name: str, total: int | None, unit: str) -> Iterator[_Bar]:
@@ -122,7 +122,7 @@ class Console:
     def print(self, text: str = "") -> None:
         """Print a line of the result for people; nothing under --json."""
         if not self.as_json:
-            click.echo(text, file=self._out)
+            click.echo(printable(text), file=self._out)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Print a table for people, numbers right-aligned, None as a dash; nothing under --json.
@@ -132,13 +132,13 @@ class Console:
         if self.as_json:
             return
         if title:
-            click.echo(title, file=self._out)
+            click.echo(printable(title), file=self._out)
         table = Table(box=None, show_header=any(columns), padding=(0, 2), header_style="bold")
         for i, column in enumerate(columns):
             numeric = all(_is_number(row[i]) for row in rows) if rows else False
             table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(Text("-" if cell is None else str(cell)) for cell in row))
+            table.add_row(*(Text("-" if cell is None else printable(str(cell))) for cell in row))
         width = None if self._out.isatty() else _WIDTH_WITHOUT_TERMINAL
         RichConsole(file=self._out, width=width, highlight=False).print(table)
         click.echo(file=self._out)

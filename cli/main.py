@@ -12,12 +12,14 @@ import gc
 import sys
 import traceback
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
 from sfm.cli.stopping import INTERRUPTED, TERMINATED, Terminated, stopped_by_signals
 from sfm.errors import SfmError
+from sfm.words import printable
 
 # Looking for garbage once more before leaving takes half a second with torch, and nothing comes of it.
 atexit.register(gc.freeze)
@@ -41,6 +43,12 @@ COMMANDS = {
     "demo": "See it work without photographs: render a street, map it, check it.",
     "info": "Show versions, hardware and missing system libraries.",
 }
+
+
+_NO_MEMORY = (
+    "The memory is not enough. Close other programs, or use a smaller --max-size or --max-keypoints, or fewer "
+    "photographs (--every); then run the same command again: finished work is kept."
+)
 
 
 class LazyGroup(click.Group):
@@ -78,6 +86,8 @@ class LazyGroup(click.Group):
             if error.errno == errno.EPIPE:
                 raise
             _end(ctx, _system_error_line(error), SfmError.exit_code)
+        except MemoryError:
+            _end(ctx, f"Error: {_NO_MEMORY}", SfmError.exit_code)
         except Exception as error:
             _end(ctx, f"Error: {_unexpected_line(error, ctx)}", SfmError.exit_code)
 
@@ -85,14 +95,15 @@ class LazyGroup(click.Group):
 def _end(ctx: click.Context, line: str, exit_code: int) -> None:
     if ctx.meta.get(DEBUG):
         traceback.print_exc(file=sys.stderr)
-    click.echo(line, err=True)
+    click.echo(printable(line), err=True)
     ctx.exit(exit_code)
 
 
 def _system_error_line(error: OSError) -> str:
     from sfm.files import failed_write
 
-    if told := failed_write(error.errno):
+    name = Path(error.filename) if isinstance(error.filename, str) else None
+    if told := failed_write(error.errno, name):
         return f"Error: {told}"
     return f"Error: {_one_line(error)} (--debug shows where)."
 

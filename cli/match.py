@@ -80,15 +80,15 @@ def match(
     if given({"points": points}) and not explain:
         raise InputError("--points needs --explain: add it, or leave --points out.")
     from sfm.features.choice import make_descriptor
-    from sfm.files import refuse_suffix
+    from sfm.files import PICTURE_SUFFIXES, refuse_suffix
     from sfm.mapping.colmap_verifier import make_verifier
     from sfm.outputs import refuse_to_write_over
     from sfm.pipelines.explain import explain_pair, make_descriptors
     from sfm.pipelines.match import match_pair, read_pair
 
+    refuse_suffix(out, *PICTURE_SUFFIXES)
     detection, description = from_mapping(DetectionOptions, values), from_mapping(DescriptionOptions, values)
     cameras = from_mapping(CameraOptions, values)
-    refuse_suffix(out, ".jpg", ".jpeg", ".png")
     pages = [out.with_suffix(".html")] if explain else []
     refuse_to_write_over((image1, image2, cameras.intrinsics, description.weights), [out, *pages])
     matching = from_mapping(MatchingOptions, values)

@@ -205,7 +205,7 @@ def _describe_one(
             return Skipped(photo.name, str(error))
         begin, there = there or 0, wanted
         keypoints = Keypoints.load(keypoints_path)
-        rows = _described(image, keypoints.take(slice(begin, wanted)), descriptor, pool)
+        rows = describe_keypoints(image, keypoints.take(slice(begin, wanted)), descriptor, pool)
         if begin:
             rows = np.concatenate([read_tensors(path)[0]["descriptors"], rows])
         write_tensors(path, {"descriptors": rows}, recipe.as_metadata())
@@ -219,9 +219,10 @@ def rows_there(recipe: Recipe, path: Path) -> int | None:
     return number_of_rows(path, "descriptors") if recipe.matches(path) else None
 
 
-def _described(
+def describe_keypoints(
     image: GrayImage, keypoints: Keypoints, descriptor: Descriptor, pool: ThreadPoolExecutor
 ) -> NDArray[np.float32]:
+    """Describe keypoints in this thread of a pool of cores, and in those that have nothing else to do."""
     if not isinstance(descriptor, DescribesPatches):
         return descriptor.describe(image, keypoints)
     patches, size = descriptor.cut_patches(image, keypoints), descriptor.patches_a_part

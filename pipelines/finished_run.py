@@ -84,6 +84,8 @@ class FinishedRun:
 
         Raises `InputError` if there is no map, or `images` is no folder.
         """
+        # What is replaced must have its real name: "." has none, and a link would lead elsewhere.
+        path = path.resolve()
         put_right(path)
         model = find_model(path)
         if images is not None and not images.is_dir():

@@ -222,8 +222,8 @@ class Localizer:
         """Search by the keypoints of a look, turned one way; by at most so many of them, the first."""
         limit = self._detection.max_keypoints if most is None else most
         keypoints = oriented(look.keypoints, turn_deg, limit)
-        with look.watch("describe"):
-            descriptors = self._descriptor.describe(look.gray, keypoints)
+        with look.watch("describe"), pool_of_cores() as pool:
+            descriptors = describe_keypoints(look.gray, keypoints, self._descriptor, pool)
         query = Query(keypoints, descriptors, look.guesses, float(look.gray.scale.mean()))
         return search(query, self.sparse_map, self.index, self._ratio, self.options, look.watch)
 

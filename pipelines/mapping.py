@@ -33,7 +33,7 @@ from sfm.mapping.strategy import Strategy, plan
 from sfm.options import as_recorded
 from sfm.pipelines.map_attempts import Attempts
 from sfm.pipelines.matching import PairSet
-from sfm.pipelines.run_record import read_record
+from sfm.pipelines.run_record import read_object
 from sfm.progress import SILENT, Progress
 from sfm.viewgraph.graph import Reading, build_view_graph, components, read_view_graph
 from sfm.words import count
@@ -214,17 +214,21 @@ def _advice(hindrances: Sequence[str], otherwise: str) -> str:
 
 def _reused(recipe: Recipe, workspace: Workspace, progress: Progress) -> MappingResult | None:
     """Return the map that is there, if this recipe made it; else say why it is made anew."""
-    earlier = read_record(workspace.sparse / _RECORD)
+    earlier = read_object(workspace.sparse / _RECORD)
     if not earlier:
         return None
     if earlier.get("digest") != recipe.digest:
-        told = changes(earlier.get("options", {}), recipe.options) or ["other pairs"]
+        before = earlier.get("options")
+        told = changes(before if isinstance(before, dict) else {}, recipe.options) or ["other pairs"]
         progress.say(f"The map is made anew: {', '.join(told)}.")
         return None
     try:
         result = _result(_read_maps(workspace), earlier, reused=True)
     except InputError as error:
         progress.say(f"The map is made anew. {error}")
+        return None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        progress.say(f"The map is made anew: {_RECORD} is damaged.")
         return None
     progress.say("Reused: the map.")
     return result

@@ -13,7 +13,7 @@ from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.features.keypoints import Keypoints
 from sfm.features.orientation import OrientationOptions, oriented
-from sfm.files import write_image
+from sfm.files import PICTURE_SUFFIXES, refuse_suffix, write_image
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import rotation_angle_deg
 from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions, Verifier
@@ -28,7 +28,9 @@ from sfm.matching.cells import DescriptorCells
 from sfm.matching.options import MatchingOptions
 from sfm.matching.two_view import DescribedView, VerifiedMatches, match_views
 from sfm.outputs import refuse_to_write_over
+from sfm.pipelines.features import describe_keypoints
 from sfm.report.pictures import draw_matches
+from sfm.threads import pool_of_cores
 from sfm.viewgraph.orientations import ImageOrientations
 from sfm.viewgraph.roll_votes import orientations_of_few
 
@@ -106,6 +108,7 @@ def match(
     InputError
         If a photograph or an option cannot be used.
     """
+    refuse_suffix(Path(picture), *PICTURE_SUFFIXES)
     detection, description = detection or DetectionOptions(), description or DescriptionOptions()
     cameras = cameras or CameraOptions()
     refuse_to_write_over((image1, image2, cameras.intrinsics, description.weights), [Path(picture)])
@@ -153,10 +156,15 @@ class PhotoPair:
 
     def described_by(self, descriptor: Descriptor, exact: bool) -> tuple[DescribedView, DescribedView]:
         """Describe the keypoints of both; with `exact`, to be compared with no regard to cells."""
-        first, second = (
-            DescribedView(keypoints, DescriptorCells.of(descriptor.describe(image, keypoints), exact), camera)
-            for keypoints, image, camera in zip(self.keypoints, self.images, self.cameras, strict=True)
-        )
+        with pool_of_cores() as pool:
+            first, second = (
+                DescribedView(
+                    keypoints,
+                    DescriptorCells.of(describe_keypoints(image, keypoints, descriptor, pool), exact),
+                    camera,
+                )
+                for keypoints, image, camera in zip(self.keypoints, self.images, self.cameras, strict=True)
+            )
         return first, second
 
 
@@ -177,7 +185,8 @@ def read_pair(
     intrinsics = None if cameras.intrinsics is None else read_cameras_txt(cameras.intrinsics)
     images = read_gray(first, detection.max_size), read_gray(second, detection.max_size)
     detector = DogDetector(detection)
-    detected = {side: detector.detect(image) for side, image in zip("AB", images, strict=True)}
+    with pool_of_cores() as pool:
+        detected = dict(zip("AB", pool.map(detector.detect, images), strict=True))
     orientations = orientations_of_few(
         detected,
         [("A", "B")],

@@ -12,10 +12,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sfm.errors import InputError
 from sfm.features.detectors import DetectionOptions, DogDetector
 from sfm.features.rootsift import RootSift
 from sfm.files import replaced_folder
+from sfm.images.decode import read_rgb_pixels
 from sfm.images.gray import GrayImage
 from sfm.learning.foreign_sets import read_hpatches, read_phototour
 from sfm.learning.patch_set import (
@@ -172,7 +172,4 @@ def _generator(seed: int, name: str) -> np.random.Generator:
 
 
 def _read(path: Path) -> Any:
-    photo = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if photo is None:
-        raise InputError(f"{path} is not a readable image: remove it or convert it.")
-    return photo
+    return np.ascontiguousarray(read_rgb_pixels(path)[..., ::-1])

@@ -100,7 +100,7 @@ def gather(run: FinishedRun, progress: Progress = SILENT) -> ReportContent:
     """
     refuse_other_keypoints(run)
     record = run.record
-    pairs = [VerifiedPair(**pair) for pair in record.get("pairs", ())]
+    pairs = _verified_pairs(record)
     left_out = {**record.get("left_out", {}), **record.get("skipped", {})}
     shown = {key: value for key, value in record.items() if key not in ("pairs", "left_out", "skipped")}
     if record:
@@ -231,3 +231,10 @@ def problems_of(record: Mapping[str, Any]) -> list[str]:
 
 def _sentence(clause: str) -> str:
     return clause[:1].upper() + clause[1:].rstrip(".") + "."
+
+
+def _verified_pairs(record: Mapping[str, Any]) -> list[VerifiedPair]:
+    try:
+        return [VerifiedPair(**pair) for pair in record.get("pairs", ())]
+    except TypeError as error:
+        raise InputError("The pairs in run.json are damaged: run `sfm reconstruct` again.") from error

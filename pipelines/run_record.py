@@ -18,6 +18,19 @@ from sfm.pipelines.stage_options import ReconstructOptions
 
 _LIBRARIES = ("sosnet-sfm", "numpy", "scipy", "opencv-python", "torch", "pycolmap", "poselib")
 
+# What others read from a record, and of which type it is; the entries of tables and lists are objects too.
+_TABLES = ("options", "stages")
+_LISTS = ("pairs", "models")
+_TYPES: dict[str, type] = {
+    "images": str,
+    "descriptor": str,
+    "started": str,
+    "versions": dict,
+    "self_check": dict,
+    "left_out": dict,
+    "skipped": dict,
+}
+
 
 class RunRecord:
     """Collects the record of a run.
@@ -79,12 +92,25 @@ class RunRecord:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Return what an earlier run recorded; empty if there is nothing to read."""
+    """Return what an earlier run recorded; empty if there is nothing to read. Values of a wrong type are left out."""
+    return {key: value for key, value in read_object(path).items() if _fits(key, value)}
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file; empty if there is none."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return record if isinstance(record, dict) else {}
+    return value if isinstance(value, dict) else {}
+
+
+def _fits(key: str, value: Any) -> bool:
+    if key in _TABLES:
+        return isinstance(value, dict) and all(isinstance(entry, dict) for entry in value.values())
+    if key in _LISTS:
+        return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+    return isinstance(value, _TYPES.get(key, object))
 
 
 def library_versions() -> dict[str, str]:

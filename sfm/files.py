@@ -21,6 +21,7 @@ from sfm.json_values import json_text
 T = TypeVar("T")
 Array = np.ndarray[Any, np.dtype[Any]]
 
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _UNWRITABLE = (
     errno.EACCES,
     errno.EPERM,
@@ -263,7 +264,7 @@ def write_image(path: Path, rgb: Array) -> None:
     """Write (H, W, 3) uint8 RGB pixels as JPEG or PNG, by the suffix; whole or not at all."""
     from PIL import Image
 
-    refuse_suffix(path, ".jpg", ".jpeg", ".png")
+    refuse_suffix(path, *PICTURE_SUFFIXES)
     with atomic_path(path) as temporary:
         Image.fromarray(rgb).save(temporary, quality=90)
 

@@ -20,15 +20,20 @@ def to_json(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
+        return {_text(str(key)): to_json(item) for key, item in value.items()}
     if isinstance(value, Path):
-        return str(value)
+        return _text(str(value))
     if hasattr(value, "tolist"):  # numpy arrays and scalars
         return to_json(value.tolist())
     if isinstance(value, (list, tuple, set, frozenset)):
         return [to_json(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, float)):
         return value
-    return str(value)
+    return _text(str(value))
+
+
+def _text(value: str) -> str:
+    """Return text as UTF-8 can hold it: names of files may have bytes that it cannot."""
+    return value.encode("utf-8", "replace").decode()

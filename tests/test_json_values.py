@@ -1,5 +1,6 @@
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -22,3 +23,8 @@ def test_the_text_is_json_whatever_the_numbers():
 
     text = json_text({"rms": float("nan"), "best": [-np.inf, np.float32(0.5)]})
     assert json.loads(text, parse_constant=refused) == {"rms": None, "best": [None, 0.5]}
+
+
+def test_names_that_are_no_utf8_can_be_written():
+    text = json_text({"caf\udce9.jpg": ["caf\udce9.jpg", Path("caf\udce9")]})
+    assert json.loads(text.encode()) == {"caf?.jpg": ["caf?.jpg", "caf?"]}

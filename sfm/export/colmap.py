@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sfm.errors import InputError
 from sfm.export.context import ExportContext, Exporter
 from sfm.mapping.model_files import MODEL_STEMS
 from sfm.mapping.sparse_map import SparseMap
+from sfm.words import count
 
 
 class ColmapExporter(Exporter):
@@ -21,10 +23,10 @@ class ColmapExporter(Exporter):
         """Write the model into `folder`."""
         from sfm.mapping.colmap_io import write_map
 
-        spaced = [image.name for image in sparse_map.images_by_name if " " in image.name]
+        spaced = [image.name for image in sparse_map.images_by_name if len(image.name.split()) != 1]
         if self._text and spaced:
-            context.progress.warn(
-                f"{len(spaced)} image names have spaces, like {spaced[0]!r}: COLMAP itself reads a name in a "
-                "text model only up to the first one. Use colmap-bin, or rename the images."
+            raise InputError(
+                f"{count(len(spaced), 'image names')} with spaces, like {spaced[0]!r}: COLMAP reads a name in a text "
+                "model only up to the first one. Use colmap-bin, or rename the images."
             )
         return write_map(sparse_map, folder, text=self._text)

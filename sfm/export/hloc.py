@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,17 +53,28 @@ class HlocExporter(Exporter):
         return [features, matches]
 
 
-def _write_features(path: Path, sparse_map: SparseMap, context: ExportContext) -> None:
+@contextmanager
+def _new_file(path: Path) -> Iterator[Any]:
+    """Yield a new HDF5 file, written whole or not at all."""
     import h5py
 
+    # By way of a file of Python's: where a disk is full, HDF5's own way to write ends the process.
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w+b") as raw,
+        h5py.File(raw, "w", libver="latest") as file,
+    ):
+        yield file
+
+
+def _write_features(path: Path, sparse_map: SparseMap, context: ExportContext) -> None:
     sizes = dict(context.image_sizes)
     for image in sparse_map.images.values():
         camera = sparse_map.cameras[image.camera_id]
         sizes[image.name] = (camera.width, camera.height)
     names = sorted(context.keypoints)
     with (
-        atomic_path(path) as temporary,
-        h5py.File(temporary, "w", libver="latest") as file,
+        _new_file(path) as file,
         context.progress.stage("Writing features", len(names)) as step,
     ):
         for name in names:
@@ -80,14 +94,11 @@ def _write_features(path: Path, sparse_map: SparseMap, context: ExportContext) -
 
 
 def _write_matches(path: Path, context: ExportContext) -> None:
-    import h5py
-
     descriptors = _Cached(context)
     groups: dict[str, tuple[str, str]] = {}
     pairs = sorted(context.matches)
     with (
-        atomic_path(path) as temporary,
-        h5py.File(temporary, "w", libver="latest") as file,
+        _new_file(path) as file,
         context.progress.stage("Writing matches", len(pairs), "pairs") as step,
     ):
         for pair in pairs:

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from sfm.errors import InputError
+from sfm.images.depth import has_deep_colours, scaled_colours, scaled_to_8_bit
 from sfm.images.gray import GrayImage
+from sfm.images.memory import refuse_what_does_not_fit
 
 if TYPE_CHECKING:
     from sfm.images.photo_set import Photo
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 
 MAX_PIXELS = 10**9
-_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
+_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM")
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-_FULL_SCALES = (2**10 - 1, 2**12 - 1, 2**14 - 1, 2**16 - 1)
+_TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MID_GREY = 128
 # How stored pixels become upright by EXIF orientation: mirrored left to right, then turned counterclockwise.
 _MIRRORED = (2, 4, 5, 7)
@@ -60,6 +62,23 @@ def load_rgb(photo: Photo, max_size: int | None = None) -> Pixels:
         return pixels
     height, width = (max(1, round(side * factor)) for side in pixels.shape[:2])
     return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def read_gray_pixels(path: Path) -> Pixels:
+    """Decode an image file of no photo set to (H, W) uint8 grey by the rules of `load_gray`; errors name the file."""
+    return _read_pixels(path, "L")
+
+
+def read_rgb_pixels(path: Path) -> Pixels:
+    """Decode an image file of no photo set to (H, W, 3) uint8 RGB by the rules of `load_gray`; errors name the file."""
+    return _read_pixels(path, "RGB")
+
+
+def _read_pixels(path: Path, mode: str) -> Pixels:
+    try:
+        return _decode(path, mode, None)[0]
+    except InputError as error:
+        raise InputError(f"{path} is not a readable image: {error}.") from error
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
@@ -130,6 +149,9 @@ def _open(path: Path) -> Image.Image:
 def _not_an_image(path: Path) -> str:
     if path.stat().st_size == 0:
         return "the file is empty"
+    with path.open("rb") as file:
+        if file.read(4) in _TIFF_MARKS:
+            return "it is damaged, or a TIFF of a kind that is not read: save it with 8 or 16 bits a colour"
     return "it is no image, or damaged, whatever its name says"
 
 
@@ -147,8 +169,19 @@ def _decode(path: Path, mode: str, max_size: int | None) -> tuple[Pixels, tuple[
         original_size = image.size
         if isinstance(image, JpegImagePlugin.JpegImageFile):
             image.draft(mode, _draft_size(original_size, max_size))
+        deep = has_deep_colours(image)
+        refuse_what_does_not_fit(image.size, _bytes_per_pixel(image, deep))
         image.load()
-        return _to_8_bit(image, mode), original_size
+        shown = scaled_colours(image, lambda: _open(path)) if deep else image
+        return _to_8_bit(shown, mode), original_size
+
+
+def _bytes_per_pixel(image: Image.Image, deep: bool) -> int:
+    """Return what a pixel takes while it is decoded: the decoder's own, the copies in other modes, and the result."""
+    if deep or image.mode in _DEEP_MODES:
+        return 24
+    # The coefficients of all pixels of a progressive JPEG are kept until the last of them is read.
+    return 16 if image.info.get("progressive") else 10
 
 
 def _draft_size(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:
@@ -166,7 +199,7 @@ def _draft_size(size: tuple[int, int], max_size: int | None) -> tuple[int, int]:
 
 def _to_8_bit(image: Image.Image, mode: str) -> Pixels:
     if image.mode in _DEEP_MODES:
-        gray = _scaled_to_8_bit(np.asarray(image))
+        gray = scaled_to_8_bit(np.asarray(image))
         return gray if mode == "L" else np.repeat(gray[:, :, None], 3, axis=2)
     if image.mode == "La":
         image = image.convert("LA")
@@ -178,17 +211,3 @@ def _to_8_bit(image: Image.Image, mode: str) -> Pixels:
     if image.mode not in ("L", "RGB"):
         image = image.convert("RGB")
     return np.array(image.convert(mode))
-
-
-def _scaled_to_8_bit(deep: NDArray[np.generic]) -> Pixels:
-    """Scale (H, W) values of more than 8 bits to 0..255 by the depth they were taken with.
-
-    Cameras of 10, 12 and 14 bits store their values in 16 bits unshifted: the smallest of these depths that
-    holds the largest value counts. Floating-point values up to 1 count as fractions of white.
-    """
-    values = np.nan_to_num(deep.astype(np.float32), nan=0, posinf=0, neginf=0)
-    peak = float(values.max())
-    white = next((scale for scale in _FULL_SCALES if peak <= scale), peak)
-    if np.issubdtype(deep.dtype, np.floating) and peak <= 1:
-        white = 1.0
-    return np.clip(np.rint(values * (255 / white)), 0, 255).astype(np.uint8)

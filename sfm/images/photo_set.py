@@ -19,10 +19,19 @@ from sfm.images.decode import open_image
 from sfm.images.exif import Exif, read_exif
 from sfm.progress import SILENT, Progress
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp"})
-_OTHER_PHOTO_SUFFIXES = frozenset(
-    {".heic", ".heif", ".avif", ".gif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"}
-)
+# A stereo camera's .mpo and a panorama camera's .insp begin with an ordinary JPEG; so do these other names of it.
+_JPEG_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jps", ".insp"})
+IMAGE_SUFFIXES = _JPEG_SUFFIXES | {".png", ".tif", ".tiff", ".webp", ".bmp"}
+# fmt: off
+_OTHER_PHOTO_SUFFIXES = frozenset({
+    ".heic", ".heif", ".hif", ".avif", ".gif", ".jp2", ".j2k", ".jxl", ".jxr", ".exr", ".hdr", ".psd",
+    ".tga", ".ppm", ".pgm", ".pnm", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf",
+    ".orf", ".raf", ".rw2", ".pef", ".srw", ".rwl", ".3fr", ".fff", ".iiq", ".x3f", ".gpr",
+})
+# fmt: on
+# What is kept of a photograph lies in a file of its name with this ending, and names have 255 bytes at most.
+_FEATURES_SUFFIX = ".safetensors"
+_LONGEST_NAME_BYTES = 255 - len(_FEATURES_SUFFIX)
 _ACCEPTED = "JPEG, PNG, TIFF, WebP and BMP files are read"
 
 
@@ -249,6 +258,12 @@ def _common_root(folder: Path, paths: Sequence[Path]) -> Path:
 def _read_photo(path: Path, name: str) -> Photo | Skipped:
     if _printable(name) != name:
         return Skipped(_printable(name), "its name is not UTF-8 or has a line break, rename it")
+    if max(len(part.encode()) for part in name.split("/")) > _LONGEST_NAME_BYTES:
+        return Skipped(name, f"its name has more than {_LONGEST_NAME_BYTES} bytes, rename it")
+    if any(part.endswith(_FEATURES_SUFFIX) for part in name.split("/")[:-1]):
+        return Skipped(
+            name, f"its folder's name ends in {_FEATURES_SUFFIX} as files of features do, rename it"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF

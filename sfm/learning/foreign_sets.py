@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sfm.errors import InputError
 from sfm.features.networks import PATCH_SIZE
+from sfm.images.decode import read_gray_pixels
 from sfm.learning.patch_set import PointPatches
 
 Bytes = NDArray[np.uint8]
@@ -62,8 +63,8 @@ def read_hpatches(sequence: Path) -> PointPatches:
 
 def _tiles(path: Path, side: int) -> Bytes:
     """Cut a grey sheet into tiles, row by row, and shrink them to the networks' size."""
-    sheet = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if sheet is None or sheet.shape[0] % side or sheet.shape[1] % side:
+    sheet = read_gray_pixels(path)
+    if sheet.shape[0] % side or sheet.shape[1] % side:
         raise InputError(f"{path} is not a readable sheet of {side} x {side} pixel patches.")
     rows, columns = sheet.shape[0] // side, sheet.shape[1] // side
     tiles = sheet.reshape(rows, side, columns, side).transpose(0, 2, 1, 3).reshape(-1, side, side)

@@ -21,6 +21,7 @@ from sfm.geometry.five_point import FivePointVerifier
 from sfm.geometry.homography import transfer_error_sq
 from sfm.geometry.pose import Pose, angle_between_deg, rotation_angle_deg
 from sfm.geometry.two_view import VerificationOptions
+from sfm.images.decode import read_gray_pixels
 
 Floats = NDArray[np.float64]
 
@@ -226,10 +227,7 @@ def posed_pairs(scene: Path, max_angle_deg: float = 60.0) -> list[Pair]:
 
 def gray_pixels(path: Path) -> NDArray[np.uint8]:
     """Return the grey pixels (H, W) of an image file; raises `InputError` if there are none."""
-    pixels = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if pixels is None:
-        raise InputError(f"{path} is not a readable image.")
-    return np.asarray(pixels, np.uint8)
+    return read_gray_pixels(path)
 
 
 def _matrix(path: Path) -> Floats:

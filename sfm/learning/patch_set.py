@@ -28,6 +28,7 @@ Ints = NDArray[np.int64]
 FORMAT = "sosnet-sfm patch set"
 VERSION = 1
 _SHARD_PATCHES = 65536
+_COLUMNS = ("count", "scene", "views")
 
 
 class Views(IntEnum):
@@ -138,10 +139,10 @@ class PatchSet:
         """Open a set. Raises `InputError` if there is none, or it is damaged or of another version."""
         manifest = _read_manifest(folder)
         tensors, _ = read_tensors(folder / "points.safetensors")
-        try:
-            shards = tuple(np.load(folder / name, mmap_mode="r") for name in manifest["shards"])
-        except (OSError, ValueError) as error:
-            raise InputError(f"{folder} is damaged: a shard of patches cannot be read ({error}).") from error
+        shards = tuple(_read_shard(folder, name) for name in manifest["shards"])
+        lengths = {len(tensors.get(name, ())) for name in _COLUMNS}
+        if len(lengths) != 1 or any(tensors[name].dtype.kind not in "iu" for name in _COLUMNS):
+            raise InputError(f"{folder} is damaged: points.safetensors does not describe its points.")
         first = np.concatenate([[0], np.cumsum(tensors["count"])]).astype(np.int64)
         if sum(len(shard) for shard in shards) != first[-1]:
             raise InputError(f"{folder} is damaged: its shards do not hold the patches it lists.")
@@ -307,5 +308,29 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} is a patch set of version {manifest.get('version')}, this program reads "
             f"version {VERSION}: build it again."
         )
+    if not _is_well_formed(manifest):
+        raise InputError(f"{path} is damaged: build the patch set again.")
     # Sets from before patches could be otherwise do not say that theirs are even and turned to gradients.
     return {"foveation": 0.0, "orientation": "gradient", **manifest}
+
+
+def _is_well_formed(manifest: dict[str, Any]) -> bool:
+    lists, numbers = ("shards", "scenes"), (manifest.get("patch_scale"), manifest.get("foveation", 0.0))
+    return all(
+        isinstance(manifest.get(name), list) and all(isinstance(entry, str) for entry in manifest[name])
+        for name in lists
+    ) and all(type(number) in (int, float) for number in (*numbers, manifest["version"]))
+
+
+def _read_shard(folder: Path, name: str) -> Bytes:
+    """Map a shard into memory; its name must not lead out of the folder."""
+    path = folder / name
+    try:
+        if Path(name).name != name or path.is_symlink():
+            raise ValueError(f"{name} does not lie in the folder")
+        shard = np.load(path, mmap_mode="r", allow_pickle=False)
+        if shard.dtype != np.uint8 or shard.shape[1:] != (1, PATCH_SIZE, PATCH_SIZE):
+            raise ValueError(f"{name} holds no patches")
+    except (OSError, ValueError, EOFError, AttributeError) as error:
+        raise InputError(f"{folder} is damaged: a shard of patches cannot be read ({error}).") from error
+    return np.asanyarray(shard)

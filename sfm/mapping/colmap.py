@@ -8,7 +8,11 @@ from __future__ import annotations
 import signal
 from contextlib import suppress
 
+# Pillow brings a zlib of its own: loaded after pycolmap's, the two mix, and saving a PNG aborts the process.
+from PIL import Image
+
 _handler = signal.getsignal(signal.SIGTERM)
+Image.init()
 
 import pycolmap  # noqa: E402 - the handler has to be known first
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.errors import InputError
-from sfm.files import read_text, read_unreplaced, scratch_folder, sync_folder, sync_tree
+from sfm.files import read_text, read_unreplaced, scratch_folder, sync_folder, sync_tree, writing
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
 from sfm.mapping.colmap import pycolmap
@@ -191,7 +191,8 @@ def from_reconstruction(reconstruction: pycolmap.Reconstruction) -> SparseMap:
     """Copy a pycolmap model into plain arrays."""
     # By way of its files: one by one, observations take 38 ms an image of 8,192 keypoints.
     with tempfile.TemporaryDirectory(prefix="sfm-") as temporary:
-        write_binary(reconstruction, Path(temporary))
+        with writing(Path(temporary)):
+            write_binary(reconstruction, Path(temporary))
         return _sparse_map(reconstruction, Path(temporary))
 
 

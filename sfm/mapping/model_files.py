@@ -26,7 +26,12 @@ _COUNT = struct.Struct("<Q")
 _CAMERA = struct.Struct("<IiQQ")
 _IMAGE = struct.Struct("<I7dI")
 _POINT = struct.Struct("<Q3d3BdQ")
+_RIG = struct.Struct("<II")
+_SENSOR = struct.Struct("<iI")
+_FRAME = struct.Struct("<II7dI")
+_DATA_BYTES = 16
 _DOUBLE_BYTES = 8
+_POSE_BYTES = 7 * _DOUBLE_BYTES
 _TRACK_ELEMENT_BYTES = 8
 
 # COLMAP's "no point" is the largest unsigned number: -1 as a signed one.
@@ -45,6 +50,8 @@ POINT = np.dtype(
 def check_binary_model(folder: Path, parameters_of_model: dict[int, int]) -> None:
     """Raise `InputError` if cameras.bin, images.bin or points3D.bin in `folder` is missing or not whole.
 
+    So it is for rigs.bin and frames.bin where there are any: models of older versions of COLMAP have none.
+
     Parameters
     ----------
     folder
@@ -57,6 +64,8 @@ def check_binary_model(folder: Path, parameters_of_model: dict[int, int]) -> Non
         "images.bin": lambda data: _last(end for _, _, end in _images(data)),
         "points3D.bin": lambda data: _last(end for _, end in _points(data)),
     }
+    if (folder / "rigs.bin").exists() or (folder / "frames.bin").exists():
+        ends |= {"rigs.bin": _end_of_rigs, "frames.bin": _end_of_frames}
     for name, end in ends.items():
         path = folder / name
         try:
@@ -66,7 +75,7 @@ def check_binary_model(folder: Path, parameters_of_model: dict[int, int]) -> Non
             raise InputError(
                 f"The COLMAP model in {folder} cannot be read: {name}: {error.strerror}."
             ) from error
-        except (struct.error, ValueError, KeyError):
+        except (struct.error, ValueError, KeyError, IndexError, OverflowError):
             whole = False
         if not whole:
             raise InputError(
@@ -133,6 +142,27 @@ def _end_of_cameras(data: bytes, parameters_of_model: dict[int, int]) -> int:
     for _ in range(count):
         _, model, _, _ = _CAMERA.unpack_from(data, offset)
         offset += _CAMERA.size + _DOUBLE_BYTES * parameters_of_model[model]
+    return offset
+
+
+def _end_of_rigs(data: bytes) -> int:
+    (count,) = _COUNT.unpack_from(data)
+    offset = _COUNT.size
+    for _ in range(count):
+        _, sensors = _RIG.unpack_from(data, offset)
+        offset += _RIG.size + (_SENSOR.size if sensors else 0)
+        for _ in range(sensors - 1):
+            offset += _SENSOR.size
+            offset += 1 + (_POSE_BYTES if data[offset] else 0)
+    return offset
+
+
+def _end_of_frames(data: bytes) -> int:
+    (count,) = _COUNT.unpack_from(data)
+    offset = _COUNT.size
+    for _ in range(count):
+        number_of_data = _FRAME.unpack_from(data, offset)[-1]
+        offset += _FRAME.size + _DATA_BYTES * number_of_data
     return offset
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +94,16 @@ def _rows(database: Path, query: str, *values: int | str) -> list[tuple[Any, ...
             f"{database} is damaged: its end is missing. Run `sfm reconstruct` into its folder again."
         )
     try:
-        # `mode=ro` neither makes a missing file nor waits for one who writes.
-        connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
         try:
-            return connection.execute(query, values).fetchall()
-        finally:
-            connection.close()
+            return _ask(database, "mode=ro", query, values)
+        except sqlite3.OperationalError:
+            # On read-only media SQLite cannot make the files beside it that readers share; nobody writes there either.
+            return _ask(database, "mode=ro&immutable=1", query, values)
     except sqlite3.Error as error:
         raise InputError(f"{database} is not a readable COLMAP database ({error}).") from error
+
+
+def _ask(database: Path, how: str, query: str, values: tuple[int | str, ...]) -> list[tuple[Any, ...]]:
+    # `mode=ro` neither makes a missing file nor waits for one who writes.
+    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?{how}", uri=True)) as connection:
+        return connection.execute(query, values).fetchall()

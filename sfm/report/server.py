@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 from sfm.errors import InputError
 from sfm.report.live import LivePage, state_json
 
 HOST = "127.0.0.1"
+# A version of a map, not a number that takes a minute to read.
+_DECIMAL = re.compile(r"[0-9]{1,18}")
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 _HTML, _JSON = "text/html; charset=utf-8", "application/json"
 
 
@@ -38,6 +50,16 @@ class LocalServer(ThreadingHTTPServer):
             super().__init__((HOST, port), _Handler)
         except OSError as error:
             raise InputError(f"Port {port} cannot be used ({error.strerror}): choose another one.") from error
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Pass over connections that were closed or reset at the other end; show what else goes wrong."""
+        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+    def is_asked_for(self, host: str | None) -> bool:
+        """Whether a request's Host header names this server: pages of others may lead their own name here."""
+        port = self.server_address[1]
+        return host in (f"{HOST}:{port}", f"localhost:{port}")
 
     @property
     def url(self) -> str:
@@ -107,7 +129,7 @@ class LiveServer(LocalServer):
             return None
         if path == "/state":
             seen = parse_qs(query).get("seen", ["0"])[0]
-            return _JSON, state_json(self.page, int(seen) if seen.isdecimal() else 0)
+            return _JSON, state_json(self.page, int(seen) if _DECIMAL.fullmatch(seen) else 0)
         return None
 
 
@@ -121,6 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(with_body=False)
 
     def _answer(self, with_body: bool) -> None:
+        if not self.server.is_asked_for(self.headers.get("Host")):
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+            return
         path, _, query = self.path.partition("?")
         found = self.server.answer(path, query)
         if found is None:
@@ -130,12 +155,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
         self.end_headers()
         if with_body:
             # A page that was closed in the meantime is no fault.
             with suppress(ConnectionError):
                 self.wfile.write(body)
+
+    def end_headers(self) -> None:
+        """Add to every answer what keeps browsers from guessing its type, framing or keeping it."""
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
         """Stay silent: the terminal belongs to the command."""

@@ -101,10 +101,28 @@ def test_interrupt_says_that_work_is_kept(monkeypatch, stop, code):
     assert result.stderr == "Stopped. Finished work is kept; run the same command to go on.\n"
 
 
-def test_full_disk_is_told_as_such(monkeypatch):
-    result = run_with_failure(monkeypatch, OSError(errno.ENOSPC, "No space left on device"))
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.ENOSPC, "The disk is full"), (errno.EDQUOT, "quota"), (errno.EFBIG, "ulimit -f")],
+)
+def test_what_is_full_is_told_and_where(monkeypatch, number, told):
+    result = run_with_failure(monkeypatch, OSError(number, "what the system says", "/tmp/x"))
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: The disk is full.")
+    assert told in result.stderr
+    assert "/tmp/x" in result.stderr
+    assert "fault in sfm" not in result.stderr
+
+
+def test_memory_that_is_not_enough_is_no_fault_in_sfm(monkeypatch):
+    result = run_with_failure(monkeypatch, MemoryError())
+    assert result.exit_code == 1
+    assert "--max-size" in result.stderr
+    assert "fault in sfm" not in result.stderr
+
+
+def test_escape_sequences_of_an_error_do_not_reach_the_terminal(monkeypatch):
+    result = run_with_failure(monkeypatch, InputError("\x1b]0;owned\x07a.jpg \x9b31m \udcff is bad."))
+    assert result.stderr == "Error: ?]0;owned?a.jpg ?31m ? is bad.\n"
 
 
 def test_error_while_a_command_is_imported_is_one_line_too(monkeypatch):

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 
 import h5py
@@ -145,3 +147,20 @@ class TestHloc(ExporterContract):
     def test_a_map_alone_is_not_enough(self, tmp_path):
         with pytest.raises(InputError, match="features and matches"):
             self.export(make_map(), tmp_path, ExportContext())
+
+
+def test_a_file_that_may_not_grow_is_told_and_does_not_end_the_process(tmp_path):
+    """In a process of its own: HDF5 used to crash it when it closed what it could not write."""
+    script = (
+        "import resource, sys, numpy as np\nfrom pathlib import Path\nfrom sfm.errors import WorkError\n"
+        "from sfm.export.hloc import _new_file\nresource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        "try:\n"
+        "    with _new_file(Path(sys.argv[1])) as file:\n"
+        "        for i in range(40): file.create_group(str(i))['x'] = np.ones(5000)\n"
+        "except WorkError as error: print(error)"
+    )
+    command = [sys.executable, "-c", script, tmp_path / "a.h5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "larger than the system allows" in done.stdout
+    assert list(tmp_path.iterdir()) == []

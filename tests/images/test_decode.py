@@ -90,6 +90,51 @@ def test_deep_colour_keeps_its_range(tmp_path):
     np.testing.assert_array_equal(load_rgb(photo(tmp_path / "a.png"))[0, :, 0], [0, 128, 255])
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("a.png", []),
+        ("a.tif", []),
+        ("a.tif", [cv2.IMWRITE_TIFF_COMPRESSION, 1]),
+        ("a.tif", [cv2.IMWRITE_TIFF_COMPRESSION, 8]),
+    ],
+)
+def test_deep_colour_is_scaled_by_its_depth(tmp_path, bits, channels, name, flags):
+    ramp = np.linspace(0, 2**bits - 1, 64).round().astype(np.uint16)
+    deep = np.stack([ramp // 3, ramp // 2, ramp, np.full(64, 65535, np.uint16)][:channels], axis=1)
+    cv2.imwrite(str(tmp_path / name), np.repeat(deep[None], 5, axis=0), flags)
+    expected = np.linspace(0, 255, 64)[:, None] / [1, 2, 3]
+    np.testing.assert_allclose(load_rgb(photo(tmp_path / name))[2].astype(float), expected, atol=1.5)
+    grey = expected @ [0.299, 0.587, 0.114]
+    np.testing.assert_allclose(load_gray(photo(tmp_path / name)).pixels[2].astype(float), grey, atol=2)
+
+
+@pytest.mark.parametrize("white", [1, 255, 1023, 4095, 65535])
+@pytest.mark.parametrize("overshoot", [1.0, 1.05])
+def test_floating_point_of_any_scale_shows_the_same(tmp_path, white, overshoot):
+    fraction = np.tile(np.linspace(0, overshoot, 64, dtype=np.float32), (48, 1))
+    save(tmp_path / "a.tif", fraction * white)
+    pixels = load_gray(photo(tmp_path / "a.tif")).pixels
+    np.testing.assert_allclose(pixels, np.clip(fraction * 255, 0, 255), atol=1)
+
+
+@pytest.mark.parametrize("wild", [3.4e38, -3.4e38, 1e6, np.inf])
+def test_wild_floating_point_values_do_not_darken_the_others(tmp_path, wild):
+    values = np.tile(np.linspace(0, 255, 64, dtype=np.float32), (48, 1))
+    values[7, 9] = wild
+    save(tmp_path / "a.tif", values)
+    pixels = load_gray(photo(tmp_path / "a.tif")).pixels
+    np.testing.assert_allclose(pixels[0].astype(float), values[0], atol=1)
+
+
+def test_tiff_of_floating_point_colours_is_refused_with_what_to_do(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.tif"), np.full((4, 4, 3), 99, np.float32))
+    with pytest.raises(InputError, match="save it with 8 or 16 bits a colour"):
+        read_photo_set(tmp_path)
+
+
 def test_floating_point_with_holes_is_readable(tmp_path):
     values = np.array([[0.0, 0.5, 1.0, np.nan, np.inf]], np.float32)
     save(tmp_path / "a.tif", values)

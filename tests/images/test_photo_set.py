@@ -41,6 +41,22 @@ def test_folder_is_read_with_its_subfolders_in_the_order_of_names(tmp_path):
         assert (photo.width, photo.height) == (64, 48)
 
 
+@pytest.mark.parametrize("name", ["a.mpo", "a.JPS", "a.insp", "a.jfif", "a.jpe"])
+def test_jpeg_by_another_name_is_read(tmp_path, name):
+    first, second = Image.fromarray(picture()), Image.fromarray(picture(seed=1))
+    first.save(tmp_path / name, format="MPO", save_all=True, append_images=[second])
+    assert read_photo_set(tmp_path).names == [name]
+
+
+@pytest.mark.parametrize("name", ["a.jxl", "a.JP2", "a.exr", "a.pef"])
+def test_photograph_in_a_format_that_is_not_read_is_named(tmp_path, name):
+    save(tmp_path / "good.png")
+    (tmp_path / name).write_bytes(b"what it may hold")
+    (skipped,) = read_photo_set(tmp_path).skipped
+    assert skipped.name == name
+    assert "is not supported" in skipped.reason
+
+
 def test_two_files_with_one_stem_are_two_photographs(tmp_path):
     save(tmp_path / "a.jpg")
     save(tmp_path / "a.png")
@@ -312,3 +328,26 @@ class TestOneFileUnderSeveralNames:
         save(tmp_path / "a.png")
         save(tmp_path / "b.png")
         assert read_photo_set(tmp_path).names == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("name", ["x" * 240 + ".jpg", "ü" * 120 + ".tiff", "d" * 250 + "/a.png"])
+def test_name_too_long_for_its_features_is_left_out_and_said(tmp_path, name):
+    save(tmp_path / "good.png")
+    save(tmp_path / name)
+    photo_set = read_photo_set(tmp_path)
+    assert photo_set.names == ["good.png"]
+    assert "more than 243 bytes" in photo_set.skipped[0].reason
+
+
+def test_longest_name_is_read(tmp_path):
+    name = "x" * 239 + ".jpg"
+    save(tmp_path / name)
+    assert read_photo_set(tmp_path).names == [name]
+
+
+def test_folder_named_as_the_features_of_a_photograph_is_left_out_and_said(tmp_path):
+    save(tmp_path / "x.jpg")
+    save(tmp_path / "x.jpg.safetensors/y.jpg")
+    photo_set = read_photo_set(tmp_path)
+    assert photo_set.names == ["x.jpg"]
+    assert photo_set.skipped[0].name == "x.jpg.safetensors/y.jpg"

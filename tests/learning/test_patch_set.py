@@ -112,3 +112,35 @@ def test_a_truncated_shard_is_refused(tmp_path):
 def test_unknown_scenes_are_named(tmp_path):
     with pytest.raises(InputError, match="no scene mill; it has harbour, market"):
         small_patch_set(tmp_path).points_of(["mill"])
+
+
+@pytest.mark.parametrize("name", ["../outside.npy", "/etc/hostname", "sub/patches.npy", "..", "", "\0"])
+def test_a_shard_outside_the_folder_is_refused(tmp_path, name):
+    small_patch_set(tmp_path / "set")
+    np.save(tmp_path / "outside.npy", np.zeros((9, 1, 32, 32), np.uint8))
+    _change_manifest(tmp_path / "set", shards=[name])
+    with pytest.raises(InputError, match="damaged"):
+        PatchSet.open(tmp_path / "set")
+
+
+def test_a_shard_that_leads_outside_by_a_link_is_refused(tmp_path):
+    small_patch_set(tmp_path / "set")
+    shard = tmp_path / "set/patches-0000.npy"
+    shard.rename(tmp_path / "outside.npy")
+    shard.symlink_to(tmp_path / "outside.npy")
+    with pytest.raises(InputError, match="does not lie in the folder"):
+        PatchSet.open(tmp_path / "set")
+
+
+@pytest.mark.parametrize("key", ["shards", "scenes", "patch_scale", "foveation", "version"])
+@pytest.mark.parametrize("value", [None, True, "text", {"a": 1}, [1], [["x"]]])
+def test_a_manifest_with_a_value_of_a_wrong_type_is_refused(tmp_path, key, value):
+    small_patch_set(tmp_path / "set")
+    _change_manifest(tmp_path / "set", **{key: value})
+    with pytest.raises(InputError):
+        PatchSet.open(tmp_path / "set")
+
+
+def _change_manifest(folder, **values):
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))

@@ -19,3 +19,11 @@ def test_sigterm_stays_what_it_was(handler):
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == HANDLERS[handler]
     assert done.stderr == ""
+
+
+def test_png_can_be_saved_whatever_is_imported_first():
+    script = (
+        "from sfm.mapping.colmap import pycolmap\nimport io\nfrom PIL import Image\n"
+        "Image.new('RGB', (9, 9)).save(io.BytesIO(), 'PNG')"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

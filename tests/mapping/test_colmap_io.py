@@ -135,7 +135,7 @@ def test_a_line_break_in_a_name_needs_a_binary_model(tmp_path):
 
 
 class TestDamage:
-    @pytest.mark.parametrize("file", ["cameras", "images", "points3D"])
+    @pytest.mark.parametrize("file", ["cameras", "images", "points3D", "rigs", "frames"])
     @pytest.mark.parametrize("share", [0, 0.3, 0.9])
     def test_a_truncated_binary_file_is_refused(self, tmp_path, file, share):
         write_map(make_map(), tmp_path)
@@ -144,7 +144,7 @@ class TestDamage:
         with pytest.raises(InputError, match=r"cannot be read"):
             read_map(tmp_path)
 
-    @pytest.mark.parametrize("file", ["cameras", "images", "points3D"])
+    @pytest.mark.parametrize("file", ["cameras", "images", "points3D", "rigs", "frames"])
     def test_a_random_count_is_refused_at_once(self, tmp_path, file):
         write_map(make_map(), tmp_path)
         path = tmp_path / f"{file}.bin"

@@ -1,7 +1,10 @@
 """From the folder of a finished run to numbers and files."""
 
 import json
+import sqlite3
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -21,6 +24,7 @@ from sfm.mapping.stored_matches import StoredMatches
 from sfm.pipelines.evaluate import evaluate
 from sfm.pipelines.export import export
 from sfm.pipelines.finished_run import FinishedRun, find_model
+from sfm.pipelines.report import report
 from tests.export.test_hloc import features_of, hloc_matches
 from tests.mapping.maps import make_map, make_map_of
 
@@ -184,6 +188,10 @@ class TestExport:
     # GeoJSON speaks of latitude and longitude: tests/export/test_geojson.py has a map that knows them.
     @pytest.mark.parametrize("format", sorted(set(FORMATS) - {"geojson"}))
     def test_every_format(self, run, format):
+        if format == "colmap-text":
+            with pytest.raises(InputError, match="colmap-bin"):
+                export(run, format)
+            return
         files = export(run, format)
         assert files
         assert all(file.parent == run.absolute() / "export" / format for file in files)
@@ -215,3 +223,45 @@ class TestExport:
     def test_help_lists_the_formats(self):
         done = CliRunner().invoke(main, ["export", "--help"])
         assert "KITTI trajectory" in done.stdout
+
+
+@pytest.mark.parametrize("value", [None, 3, "text", [1], {"photos": 7}, {"a": [1]}, [{"x": 1}]])
+@pytest.mark.parametrize(
+    "key",
+    ["images", "descriptor", "options", "stages", "pairs", "models", "self_check", "skipped", "left_out"],
+)
+def test_run_record_with_a_value_of_a_wrong_type_never_gives_a_fault(run, value, key):
+    record = json.loads((run / "run.json").read_text())
+    write_json(run / "run.json", record | {key: value})
+    with suppress(InputError):
+        report(run)
+    opened = FinishedRun.open(run)
+    assert set(REGISTERED) <= set(opened.image_names)
+
+
+@pytest.mark.parametrize("text", ["[]", "7", "[" * 100_000, "\0", '{"images": NaN}'])
+def test_run_record_that_is_none_counts_as_missing(run, text):
+    (run / "run.json").write_text(text)
+    assert FinishedRun.open(run).photo_set is None
+
+
+def test_model_is_found_from_within_and_by_a_link(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(run / "sparse/0")
+    link = tmp_path / "link"
+    link.symlink_to(run / "sparse/0")
+    for path in (Path(), link):
+        opened = FinishedRun.open(path)
+        assert opened.model == run / "sparse/0"
+        assert opened.root == run
+
+
+def test_database_is_read_where_sqlite_may_make_no_file(run, monkeypatch):
+    connect = sqlite3.connect
+
+    def read_only(address, **values):
+        if "immutable" not in address:
+            raise sqlite3.OperationalError("unable to open database file")
+        return connect(address, **values)
+
+    monkeypatch.setattr(sqlite3, "connect", read_only)
+    assert len(StoredMatches(run / "database.db")) > 0
