@@ -1,0 +1,80 @@
+"""How uncertain the pose of a photograph is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfm.geometry.robust import MAD_TO_SIGMA
+from sfm.localization.absolute_pose import LEAST_SIGMA_PX, AbsolutePose
+from sfm.localization.pose_parameters import POSE_PARAMETERS
+
+Floats = NDArray[np.float64]
+
+# The image is cut into so many parts along either side; errors within one may be alike.
+_PARTS = 4
+_LARGEST_CONDITION = 1e12
+
+
+@dataclass(frozen=True)
+class PoseUncertainty:
+    """One standard deviation of a pose, from the residuals and the geometry of its inliers.
+
+    Attributes
+    ----------
+    position_covariance : (3, 3) float64
+        Of the camera's centre, in squared units of the map, along the map's axes.
+    rotation_covariance : (3, 3) float64
+        Of the rotation vector in the camera's axes, in squared radians.
+    sigma_px
+        Standard deviation of a residual along one axis.
+    """
+
+    position_covariance: Floats
+    rotation_covariance: Floats
+    sigma_px: float
+
+    @property
+    def position(self) -> float:
+        """Standard deviation of the centre in its worst direction, in the map's unit."""
+        return float(np.sqrt(np.linalg.eigvalsh(self.position_covariance)[-1]))
+
+    @property
+    def rotation_deg(self) -> float:
+        """Standard deviation of the orientation about its worst axis, in degrees."""
+        return float(np.degrees(np.sqrt(np.linalg.eigvalsh(self.rotation_covariance)[-1])))
+
+
+def pose_uncertainty(pose: AbsolutePose, xy: Floats, xyz: Floats) -> PoseUncertainty | None:
+    """Propagate the residuals of the inliers into the pose, to first order.
+
+    Parameters
+    ----------
+    pose
+        The refined pose.
+    xy, xyz : (M, 2), (M, 3)
+        The matches that `pose.inliers` indexes.
+
+    Returns
+    -------
+    The uncertainty, that of free intrinsics included; None where the inliers do not determine the pose.
+    """
+    xy, xyz = xy[pose.inliers], xyz[pose.inliers]
+    jacobian = pose.prior.jacobian(pose.cam_from_world, pose.camera, xyz)
+    residuals = pose.camera.project(pose.cam_from_world.apply(xyz)) - xy
+    freedom = residuals.size - POSE_PARAMETERS
+    if freedom <= 0 or not np.isfinite(jacobian).all():
+        return None
+    spread = MAD_TO_SIGMA * float(np.median(np.abs(residuals)))
+    sigma = max(spread * np.sqrt(residuals.size / freedom), LEAST_SIGMA_PX)
+    normal = np.einsum("nip,niq->pq", jacobian, jacobian) / sigma**2
+    intrinsics = np.arange(POSE_PARAMETERS, len(normal))
+    normal[intrinsics, intrinsics] += pose.prior.sigmas**-2.0
+    # Scaled to a diagonal of 1: positions may be in any unit.
+    lengths = np.sqrt(np.diag(normal))
+    if not (lengths > 0).all() or np.linalg.cond(normal / np.outer(lengths, lengths)) > _LARGEST_CONDITION:
+        return None
+    covariance = np.linalg.inv(normal / np.outer(lengths, lengths)) / np.outer(lengths, lengths)
+    return PoseUncertainty(covariance[:3, :3], covariance[3:6, 3:6], float(sigma))
