@@ -34,7 +34,8 @@ _SMALLEST_SAMPLE = 4
 LEAST_SIGMA_PX = 0.25
 # Inliers are looked for again so often at most, each time after so many steps at most.
 _MAX_ROUNDS = 8
-_MAX_STEPS = 10
+_MAX_STEPS = 30
+_NO_GAIN = 0.999
 _SMALL_STEP = 1e-3  # of a standard deviation
 _MAX_DAMPING = 1e8
 
@@ -139,7 +140,7 @@ def refine_absolute_pose(
             return estimate
         earlier, inliers = estimate.inliers, np.flatnonzero(after <= threshold_px)
         estimate = replace(estimate, cam_from_world=pose, camera=camera, inliers=inliers)
-        if np.array_equal(earlier, inliers):
+        if np.array_equal(earlier, inliers) and after[inliers].sum() > _NO_GAIN * before[inliers].sum():
             return estimate
     return estimate
 

@@ -66,9 +66,11 @@ def try_guesses(
         Attempt(guess, pose)
         for guess in guesses
         if not guess.is_of_a_part
-        and (pose := estimate_absolute_pose(
-            xy, xyz, guess.prior, threshold_px, estimate_focal=guess.estimate_focal, seed=seed
-        ))
+        and (
+            pose := estimate_absolute_pose(
+                xy, xyz, guess.prior, threshold_px, estimate_focal=guess.estimate_focal, seed=seed
+            )
+        )
     ]
     parts = [guess for guess in guesses if guess.is_of_a_part]
     if not parts:
@@ -82,11 +84,15 @@ def try_guesses(
         errors = reprojection_errors(pose, pinhole, xy, xyz)
         poses.append(AbsolutePose(pose, pinhole, np.flatnonzero(errors <= threshold_px), parts[-1].prior))
     return attempts + [
-        Attempt(guess, min(
-            (start_again(pose, guess, xy, xyz, threshold_px) for pose in poses),
-            key=lambda pose: _cost_px(pose, xy, xyz, threshold_px),
-        ))
-        for guess in parts if poses
+        Attempt(
+            guess,
+            min(
+                (start_again(pose, guess, xy, xyz, threshold_px) for pose in poses),
+                key=lambda pose: _cost_px(pose, xy, xyz, threshold_px),
+            ),
+        )
+        for guess in parts
+        if poses
     ]
 
 
@@ -115,9 +121,7 @@ def start_again(
         if begun.distortion and start.camera.distortion:
             params[n + 2] = start.camera.distortion[0]
         begun = replace(begun, params=tuple(float(v) for v in params))
-    return refine_absolute_pose(
-        replace(start, camera=begun, prior=prior), xy, xyz, threshold_px
-    )
+    return refine_absolute_pose(replace(start, camera=begun, prior=prior), xy, xyz, threshold_px)
 
 
 def most_likely(attempts: Sequence[Attempt], xy: Floats, xyz: Floats, threshold_px: float) -> Attempt | None:
@@ -135,7 +139,9 @@ def most_likely(attempts: Sequence[Attempt], xy: Floats, xyz: Floats, threshold_
     """
     if not attempts:
         return None
-    closest = min((attempt.pose for attempt in attempts), key=lambda pose: _cost_px(pose, xy, xyz, threshold_px))
+    closest = min(
+        (attempt.pose for attempt in attempts), key=lambda pose: _cost_px(pose, xy, xyz, threshold_px)
+    )
     errors = reprojection_errors(closest.cam_from_world, closest.camera, xy, xyz)
     inliers = errors[errors <= threshold_px]
     sigma_px = sigma_px_of(inliers) if len(inliers) else threshold_px

@@ -14,7 +14,7 @@ from sfm.geometry.pose import Pose
 Floats = NDArray[np.float64]
 
 POSE_PARAMETERS = 6
-"""Of every parameter vector the first three move the camera's centre, the next three turn it; the rest are intrinsics."""
+"""Of a parameter vector the first three move the camera's centre, the next three turn it; intrinsics follow."""
 
 _STEP = 1e-6
 _TWO_FOCALS = {

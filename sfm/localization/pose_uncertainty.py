@@ -13,7 +13,9 @@ from sfm.localization.pose_parameters import POSE_PARAMETERS
 
 Floats = NDArray[np.float64]
 
-# The image is cut into so many parts along either side; errors within one may be alike.
+# Points of one part of an image were placed by the same views of the map and are wrong together: by this share of a
+# residual's deviation, the image having so many parts along either side. Chosen on ROOM and fountain-P11.
+_WRONG_TOGETHER = 0.5
 _PARTS = 4
 _LARGEST_CONDITION = 1e12
 
@@ -21,6 +23,9 @@ _LARGEST_CONDITION = 1e12
 @dataclass(frozen=True)
 class PoseUncertainty:
     """One standard deviation of a pose, from the residuals and the geometry of its inliers.
+
+    Points near each other in the image are taken to be wrong together, as those of a map are. A bend of the map as a
+    whole is not in it.
 
     Attributes
     ----------
@@ -48,7 +53,7 @@ class PoseUncertainty:
 
 
 def pose_uncertainty(pose: AbsolutePose, xy: Floats, xyz: Floats) -> PoseUncertainty | None:
-    """Propagate the residuals of the inliers into the pose, to first order.
+    """Propagate the residuals of the inliers, and what the map may be wrong by, into the pose, to first order.
 
     Parameters
     ----------
@@ -76,5 +81,17 @@ def pose_uncertainty(pose: AbsolutePose, xy: Floats, xyz: Floats) -> PoseUncerta
     lengths = np.sqrt(np.diag(normal))
     if not (lengths > 0).all() or np.linalg.cond(normal / np.outer(lengths, lengths)) > _LARGEST_CONDITION:
         return None
-    covariance = np.linalg.inv(normal / np.outer(lengths, lengths)) / np.outer(lengths, lengths)
+    inverse = np.linalg.inv(normal / np.outer(lengths, lengths)) / np.outer(lengths, lengths)
+    together = _summed_by_part(jacobian, xy) / sigma**2 @ inverse
+    covariance = inverse + (_WRONG_TOGETHER * sigma) ** 2 * together.T @ together
     return PoseUncertainty(covariance[:3, :3], covariance[3:6, 3:6], float(sigma))
+
+
+def _summed_by_part(jacobian: Floats, xy: Floats) -> Floats:
+    """Return the (G, P) derivatives of a shift, along x or y, of all pixels in one part of the image."""
+    spread = np.maximum(np.ptp(xy, axis=0), 1e-9)
+    column, row = np.minimum((_PARTS * (xy - xy.min(axis=0)) / spread).astype(int), _PARTS - 1).T
+    part = row * _PARTS + column
+    sums = np.zeros((_PARTS**2, *jacobian.shape[1:]))
+    np.add.at(sums, part, jacobian)
+    return sums.reshape(-1, jacobian.shape[2])

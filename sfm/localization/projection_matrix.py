@@ -23,8 +23,8 @@ def estimate_projection(
 ) -> tuple[Pose, Camera] | None:
     """Find the projection that matches agree with best, by truncated squares (MSAC), and take it apart.
 
-    A direct linear transform of six matches each (R. Hartley and A. Zisserman, "Multiple View Geometry in Computer Vision", 2003,
-    7.1) knows nothing of the intrinsics, and needs points that do not lie in a plane.
+    A direct linear transform of six matches each (R. Hartley and A. Zisserman, "Multiple View Geometry in Computer
+    Vision", 2003, 7.1) knows nothing of the intrinsics, and needs points that do not lie in a plane.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def _solve(xy: Floats, xyz: Floats) -> Floats:
     rows = np.concatenate(
         [np.concatenate([xyz, nothing, -x], axis=2), np.concatenate([nothing, xyz, -y], axis=2)], axis=1
     )
-    return np.linalg.svd(rows)[2][:, -1].reshape(-1, 3, 4)
+    return np.linalg.svd(rows, full_matrices=False)[2][:, -1].reshape(-1, 3, 4)
 
 
 def _errors(matrices: Floats, xy: Floats, xyz: Floats) -> Floats:
@@ -107,5 +107,7 @@ def _taken_apart(
         return None
     translation = np.linalg.solve(upper, matrix[:, 3])
     K = upper / upper[2, 2]
-    camera = Camera("PINHOLE", width, height, (float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2])))
+    camera = Camera(
+        "PINHOLE", width, height, (float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2]))
+    )
     return Pose(rotation, translation), camera

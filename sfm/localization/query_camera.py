@@ -72,8 +72,8 @@ def guess_cameras(
     A camera of the map with the same EXIF is taken as mapping refined it. Else the focal length comes from
     EXIF. Without EXIF, a camera of the map with the same image size may be the one. Of several such cameras, as
     a map with a camera for every image has, the one of median focal length stands for all. EXIF may be of another
-    copy and sizes may be equal by chance: so the focal length is estimated with the pose, too, then the principal point,
-    for photographs that were cropped, and then the aspect, for such as were squeezed.
+    copy and sizes may be equal by chance: so the focal length is estimated with the pose, too, then the principal
+    point, for photographs that were cropped, and then the aspect, for such as were squeezed.
 
     Parameters
     ----------

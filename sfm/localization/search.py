@@ -139,9 +139,13 @@ def search(
     matches, uncertainty = found, None
     if not refusal:
         with watch("refine"):
-            pose, matches = _look_again(query, best.pose, found, sparse_map, index, views, threshold_px, ratio)
+            pose, matches = _look_again(
+                query, best.pose, found, sparse_map, index, views, threshold_px, ratio
+            )
             matched_xy, matched_xyz = xy[matches.keypoints], _positions(sparse_map, matches.point_ids)
-            best = choose_again(replace(best, pose=pose), query.guesses, matched_xy, matched_xyz, threshold_px)
+            best = choose_again(
+                replace(best, pose=pose), query.guesses, matched_xy, matched_xyz, threshold_px
+            )
             uncertainty = pose_uncertainty(best.pose, matched_xy, matched_xyz)
         if uncertainty is None:
             refusal = "the points that agree do not determine a pose"
