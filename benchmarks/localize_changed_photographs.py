@@ -248,10 +248,10 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def print_table(name: str, rows: list[dict[str, Any]]) -> None:
-    """Print a row of the docs' table for every change, of a turned picture the position alone being compared."""
-    print(
-        f" | found | median, largest error (m) | median sigma (m) | within 2 sigma |\n|---|---|---|---|---|"
-    )
+    """Print a row of the docs' table for every change."""
+    print(f"\n{name}\n")
+    print("| change | found | median, largest error (m) | median sigma (m) | within 2 sigma |")
+    print("|---|---|---|---|---|")
     for change in [*CHANGES, "all"]:
         some = [row for row in rows if change in (row["change"], "all")]
         s = summarize(some)

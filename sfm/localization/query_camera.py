@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sfm.geometry.camera import Camera
 from sfm.images.cameras import FOCAL_GUESS_PER_SIDE, camera_key
@@ -13,7 +13,8 @@ from sfm.localization.pose_parameters import HELD, Freedom, Prior
 _MODEL = "SIMPLE_RADIAL"
 # EXIF rounds to whole millimetres, and lenses are not quite as long as they are called; a lens sits on its sensor
 # within a hundredth of the image. Distortion: from a phone's to a wide-angle lens's.
-_WHOLE = {"principal": 0.01, "distortion": 0.05}
+_WHOLE_PRINCIPAL = 0.01
+_LENS_DISTORTION = 0.05
 _NEARLY_KNOWN_FOCAL = 0.02
 _UNKNOWN_FOCAL = 1.0
 # A part cut out of a photograph has its principal point anywhere, outside too.
@@ -60,6 +61,11 @@ def given_camera(camera: Camera) -> CameraGuess:
     return CameraGuess(camera, HELD, "given")
 
 
+def guesses_of_given(camera: Camera) -> list[CameraGuess]:
+    """Return intrinsics that the user knows, and what to fall back to where residuals speak against them."""
+    return [given_camera(camera), *_estimated(camera.width, camera.height, ", as those given do not fit")]
+
+
 def guess_cameras(
     exif: Exif,
     width: int,
@@ -100,19 +106,22 @@ def guess_cameras(
         guesses.append(CameraGuess(typical, HELD, source))
     elif focal_px:
         camera = Camera.from_focal(_MODEL, width, height, focal_px, focal_is_known=True)
-        guesses.append(CameraGuess(camera, Freedom(_NEARLY_KNOWN_FOCAL, **_WHOLE), "focal length from EXIF"))
+        nearly = Freedom(_NEARLY_KNOWN_FOCAL, 0.0, _WHOLE_PRINCIPAL, _LENS_DISTORTION)
+        guesses.append(CameraGuess(camera, nearly, "focal length from EXIF"))
+    return [*guesses, *_estimated(width, height)]
+
+
+def _estimated(width: int, height: int, why: str = "") -> list[CameraGuess]:
+    """Return guesses from the size alone: of whole photographs, of parts, and of squeezed ones."""
     start = FOCAL_GUESS_PER_SIDE * max(width, height)
     unknown = Camera.from_focal(_MODEL, width, height, start, focal_is_known=False)
-    cut = {"focal": _UNKNOWN_FOCAL, "principal": _UNKNOWN_PRINCIPAL, "distortion": _WHOLE["distortion"]}
+    whole = Freedom(_UNKNOWN_FOCAL, 0.0, _WHOLE_PRINCIPAL, _LENS_DISTORTION)
+    part = replace(whole, principal=_UNKNOWN_PRINCIPAL)
+    squeezed = replace(part, aspect=_UNKNOWN_ASPECT)
     return [
-        *guesses,
-        CameraGuess(unknown, Freedom(_UNKNOWN_FOCAL, **_WHOLE), "focal length estimated"),
-        CameraGuess(unknown, Freedom(**cut), "focal length and principal point estimated"),
-        CameraGuess(
-            unknown,
-            Freedom(**cut, aspect=_UNKNOWN_ASPECT),
-            "focal length, principal point and aspect estimated",
-        ),
+        CameraGuess(unknown, whole, f"focal length estimated{why}"),
+        CameraGuess(unknown, part, f"focal length and principal point estimated{why}"),
+        CameraGuess(unknown, squeezed, f"focal length, principal point and aspect estimated{why}"),
     ]
 
 

@@ -22,12 +22,12 @@ def test_uncertainty_is_what_the_noise_does(freedom):
         predicted.append(pose_uncertainty(pose, xy, xyz))
     spread = np.std(np.array(found)[:, :3], axis=0)
     expected = np.mean([np.sqrt(np.diag(u.position_covariance)) for u in predicted], axis=0)
-    # What the map may be wrong by is on top of the noise.
-    assert (expected > 0.9 * spread).all()
+    # What the map may be wrong by is on top of the noise; Cauchy's loss takes a tenth off again.
+    assert (expected > 0.8 * spread).all()
     assert (expected < 2.2 * spread).all()
     turned = np.sqrt(np.mean(np.array(found)[:, 3] ** 2))
     total = np.mean([np.sqrt(np.trace(u.rotation_covariance)) for u in predicted])
-    assert 0.9 * turned < total < 2.2 * turned
+    assert 0.8 * turned < total < 2.2 * turned
     assert np.mean([u.sigma_px for u in predicted]) == pytest.approx(1.0, rel=0.15)
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from sfm.images.exif import Exif
 from sfm.localization import search as search_module
 from sfm.localization.options import LocalizationOptions
 from sfm.localization.pose_parameters import Freedom
-from sfm.localization.query_camera import CameraGuess, given_camera, guess_cameras
+from sfm.localization.query_camera import CameraGuess, given_camera, guess_cameras, guesses_of_given
 from sfm.localization.search import MAX_LOG10_NFA, candidate_views, search
 from sfm.matching.retrieval import rank_views
 from sfm.stopwatch import Stopwatch
@@ -142,3 +144,13 @@ def test_cut_and_squeezed_photographs_are_where_they_were_taken(scene, true):
     error = np.linalg.norm(found.pose.cam_from_world.center - POSE.center)
     assert error < 0.2
     assert error < 3 * found.uncertainty.position
+
+
+def test_intrinsics_that_were_given_wrongly_are_told(scene):
+    wrong = replace(CAMERA, params=(1300.0, *CAMERA.params[1:]))
+    found = run(scene, scene.photograph(POSE, guesses=guesses_of_given(wrong)))
+    assert found.guess.source.endswith("as those given do not fit")
+    assert np.linalg.norm(found.pose.cam_from_world.center - POSE.center) < 0.15
+    right = run(scene, scene.photograph(POSE, guesses=guesses_of_given(CAMERA)))
+    assert right.guess.source == "given"
+    assert right.pose.camera == CAMERA
