@@ -7,13 +7,14 @@ Every other photograph of a scene is mapped (RootSIFT, intrinsics given), the ot
 and changed in each way of `CHANGES`, with EXIF (of the map's photographs too) and without. EXIF is what a camera
 would have written of the whole photograph; changes keep it, as many programs do. Truth is the scene's own, after the
 best similarity between the map and it. A Python file given as a scene has a function `room(folder)` that renders one.
-Maps lie in --work and are reused.
+Maps lie in --work and are reused; the results of scenes measured earlier are kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the JSON file")
     arguments = parser.parse_args()
     out = arguments.results / "localize_changed_photographs.json"
-    scenes = {}
+    scenes = json.loads(out.read_text(encoding="utf-8"))["scenes"] if out.is_file() else {}
     for path in arguments.scenes:
         name, images, truth = scene_of(path, arguments.work)
         scenes[name] = list(measure(name, images, truth, arguments.work, arguments.queries))

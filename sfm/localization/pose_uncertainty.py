@@ -84,7 +84,9 @@ def pose_uncertainty(pose: AbsolutePose, xy: Floats, xyz: Floats) -> PoseUncerta
     inverse = np.linalg.inv(normal / np.outer(lengths, lengths)) / np.outer(lengths, lengths)
     together = _summed_by_part(jacobian, xy) / sigma**2 @ inverse
     covariance = inverse + (_WRONG_TOGETHER * sigma) ** 2 * together.T @ together
-    return PoseUncertainty(covariance[:3, :3], covariance[3:6, 3:6], float(sigma))
+    found = PoseUncertainty(covariance[:3, :3], covariance[3:6, 3:6], float(sigma))
+    # Who may as well stand behind what is seen has not been located.
+    return found if found.position < np.median(pose.cam_from_world.apply(xyz)[:, 2]) else None
 
 
 def _summed_by_part(jacobian: Floats, xy: Floats) -> Floats:
