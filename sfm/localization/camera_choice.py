@@ -98,10 +98,19 @@ def try_guesses(
 
 def choose_again(
     attempt: Attempt, guesses: Sequence[CameraGuess], xy: Floats, xyz: Floats, threshold_px: float
-) -> Attempt:
-    """Return what becomes of an attempt with more matches, under the guess that these make most likely."""
+) -> tuple[Attempt, Floats]:
+    """Return what becomes of an attempt with more matches, and how far likely guesses are apart.
+
+    The latter is a (3, 3) covariance of the centre about that of the attempt returned, each guess weighing by its
+    likelihood (J. Hoeting et al., "Bayesian Model Averaging", Statistical Science 1999).
+    """
     attempts = [Attempt(guess, start_again(attempt.pose, guess, xy, xyz, threshold_px)) for guess in guesses]
-    return most_likely([attempt, *attempts], xy, xyz, threshold_px) or attempt
+    attempts = [attempt, *attempts]
+    values = _unlikelihoods(attempts, xy, xyz, threshold_px)
+    best = attempts[int(values.argmin())]
+    weights = np.exp((values.min() - values) / 2)
+    apart = np.array([one.pose.cam_from_world.center - best.pose.cam_from_world.center for one in attempts])
+    return best, (weights / weights.sum() * apart.T) @ apart
 
 
 def start_again(
@@ -139,13 +148,17 @@ def most_likely(attempts: Sequence[Attempt], xy: Floats, xyz: Floats, threshold_
     """
     if not attempts:
         return None
+    return attempts[int(_unlikelihoods(attempts, xy, xyz, threshold_px).argmin())]
+
+
+def _unlikelihoods(attempts: Sequence[Attempt], xy: Floats, xyz: Floats, threshold_px: float) -> Floats:
     closest = min(
         (attempt.pose for attempt in attempts), key=lambda pose: _cost_px(pose, xy, xyz, threshold_px)
     )
     errors = reprojection_errors(closest.cam_from_world, closest.camera, xy, xyz)
     inliers = errors[errors <= threshold_px]
     sigma_px = sigma_px_of(inliers) if len(inliers) else threshold_px
-    return min(attempts, key=lambda attempt: unlikelihood(attempt.pose, xy, xyz, sigma_px))
+    return np.array([unlikelihood(attempt.pose, xy, xyz, sigma_px) for attempt in attempts])
 
 
 def unlikelihood(pose: AbsolutePose, xy: Floats, xyz: Floats, sigma_px: float) -> float:

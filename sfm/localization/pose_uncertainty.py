@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,10 @@ class PoseUncertainty:
     def rotation_deg(self) -> float:
         """Standard deviation of the orientation about its worst axis, in degrees."""
         return float(np.degrees(np.sqrt(np.linalg.eigvalsh(self.rotation_covariance)[-1])))
+
+    def widened(self, covariance: Floats) -> PoseUncertainty:
+        """Return the uncertainty with more of it in the position."""
+        return replace(self, position_covariance=self.position_covariance + covariance)
 
 
 def pose_uncertainty(pose: AbsolutePose, xy: Floats, xyz: Floats) -> PoseUncertainty | None:

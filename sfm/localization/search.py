@@ -143,10 +143,12 @@ def search(
                 query, best.pose, found, sparse_map, index, views, threshold_px, ratio
             )
             matched_xy, matched_xyz = xy[matches.keypoints], _positions(sparse_map, matches.point_ids)
-            best = choose_again(
+            best, apart = choose_again(
                 replace(best, pose=pose), query.guesses, matched_xy, matched_xyz, threshold_px
             )
             uncertainty = pose_uncertainty(best.pose, matched_xy, matched_xyz)
+            if uncertainty:
+                uncertainty = uncertainty.widened(apart)
         if uncertainty is None:
             refusal = "the points that agree do not determine a pose"
     result = _found(best.pose, matches, xy, sparse_map, len(found), nfa, uncertainty, views, refusal)

@@ -38,7 +38,7 @@ def test_points_that_fix_no_pose_have_no_uncertainty():
 
 def test_points_all_in_one_spot_have_no_uncertainty():
     """Five centimetres of the map ten metres away: turning and moving look the same."""
-    points = np.random.default_rng(0).uniform(-0.025, 0.025, (10, 3)) + [0, 0, 10]
+    points = np.random.default_rng(0).uniform([-0.025, -0.025, 9.975], [0.025, 0.025, 10.025], (10, 3))
     xyz = POSE.inverse().apply(points)
     pose = AbsolutePose(POSE, CAMERA, np.arange(10), Prior(CAMERA, Freedom(1.0, 0.5, 0.5)))
     assert pose_uncertainty(pose, CAMERA.project(points), xyz) is None
