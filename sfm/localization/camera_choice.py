@@ -80,9 +80,9 @@ def try_guesses(
     camera = parts[0].camera
     free = estimate_projection(xy, xyz, camera.width, camera.height, threshold_px, seed)
     if free is not None:
-        pose, pinhole = free
-        errors = reprojection_errors(pose, pinhole, xy, xyz)
-        poses.append(AbsolutePose(pose, pinhole, np.flatnonzero(errors <= threshold_px), parts[-1].prior))
+        seen_from, pinhole = free
+        errors = reprojection_errors(seen_from, pinhole, xy, xyz)
+        poses.append(AbsolutePose(seen_from, pinhole, np.flatnonzero(errors <= threshold_px), parts[-1].prior))
     return attempts + [
         Attempt(
             guess,
