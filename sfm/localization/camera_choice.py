@@ -82,7 +82,9 @@ def try_guesses(
     if free is not None:
         seen_from, pinhole = free
         errors = reprojection_errors(seen_from, pinhole, xy, xyz)
-        poses.append(AbsolutePose(seen_from, pinhole, np.flatnonzero(errors <= threshold_px), parts[-1].prior))
+        poses.append(
+            AbsolutePose(seen_from, pinhole, np.flatnonzero(errors <= threshold_px), parts[-1].prior)
+        )
     return attempts + [
         Attempt(
             guess,

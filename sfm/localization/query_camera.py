@@ -16,6 +16,8 @@ _MODEL = "SIMPLE_RADIAL"
 _WHOLE_PRINCIPAL = 0.01
 _LENS_DISTORTION = 0.05
 _NEARLY_KNOWN_FOCAL = 0.02
+# A map estimates its cameras, and lenses move a little to focus.
+_AS_MAPPED = Freedom(0.005, 0.0, 0.002, 0.005)
 _UNKNOWN_FOCAL = 1.0
 # A part cut out of a photograph has its principal point anywhere, outside too.
 _UNKNOWN_PRINCIPAL = 0.5
@@ -103,7 +105,7 @@ def guess_cameras(
         # One, because every guess costs a RANSAC.
         typical = sorted(fitting, key=lambda camera: camera.focal_px)[len(fitting) // 2]
         source = "as in the map, by EXIF" if key else "as in the map, by image size"
-        guesses.append(CameraGuess(typical, HELD, source))
+        guesses.append(CameraGuess(typical, _AS_MAPPED, source))
     elif focal_px:
         camera = Camera.from_focal(_MODEL, width, height, focal_px, focal_is_known=True)
         nearly = Freedom(_NEARLY_KNOWN_FOCAL, 0.0, _WHOLE_PRINCIPAL, _LENS_DISTORTION)
