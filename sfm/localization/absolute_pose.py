@@ -164,7 +164,9 @@ def _minimise(estimate: AbsolutePose, xy: Floats, xyz: Floats) -> tuple[Pose, Ca
     for _ in range(_MAX_STEPS):
         normal, gradient = _normal_equations(pose, camera, prior, xy, xyz, sigma_px)
         while damping < _MAX_DAMPING:
-            step: Floats = -np.linalg.solve(normal + damping * np.diag(np.diag(normal)), gradient)
+            step = np.asarray(
+                -np.linalg.solve(normal + damping * np.diag(np.diag(normal)), gradient), np.float64
+            )
             candidate = prior.step(pose, camera, step)
             candidate_cost = _cost(*candidate, prior, xy, xyz, sigma_px)
             if candidate_cost <= cost:
