@@ -22,7 +22,7 @@ from sfm.images.gray import GrayImage
 from sfm.images.photo_set import Photo
 from sfm.images.single_photo import read_gray, read_photo
 from sfm.localization.options import FEW_INLIERS, LocalizationOptions
-from sfm.localization.query_camera import CameraGuess, guess_cameras
+from sfm.localization.query_camera import CameraGuess, guess_cameras, guesses_of_given
 from sfm.localization.search import Found, Query, search
 from sfm.mapping.frame import MapFrame, Place, place_of
 from sfm.options import check
@@ -242,7 +242,7 @@ class Localizer:
                 f"{name} is {size[0]} x {size[1]}, but the intrinsics are for {camera.width} x {camera.height}: "
                 "give intrinsics of that size."
             )
-        return [CameraGuess(camera, False, "given")]
+        return guesses_of_given(camera)
 
     def _read(self, image: Path | str | Photo | Bytes) -> tuple[str, Exif, GrayImage]:
         if isinstance(image, np.ndarray):

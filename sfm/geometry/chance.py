@@ -32,6 +32,7 @@ ESSENTIAL_SAMPLE, ESSENTIAL_MODELS = 5, 10
 FUNDAMENTAL_SAMPLE, FUNDAMENTAL_MODELS = 7, 3
 POSE_SAMPLE, POSE_MODELS = 3, 4
 POSE_AND_FOCAL_SAMPLE, POSE_AND_FOCAL_MODELS = 4, 10
+PROJECTION_SAMPLE, PROJECTION_MODELS = 6, 1
 
 _LN10 = float(np.log(10))
 _PAIRINGS = 20_000
@@ -179,6 +180,7 @@ def log10_nfa_of_pose(
     height: int,
     *,
     focal_estimated: bool = False,
+    intrinsics_estimated: bool = False,
 ) -> float:
     """Return log10 NFA of a camera's pose in a map; 99 without matches.
 
@@ -197,6 +199,8 @@ def log10_nfa_of_pose(
         Size of the photograph in pixels.
     focal_estimated
         Whether the focal length was estimated with the pose, which takes one more match and fits more.
+    intrinsics_estimated
+        Whether the principal point was, too.
     """
     m = len(xy)
     if m == 0:
@@ -209,9 +213,11 @@ def log10_nfa_of_pose(
             x, y = (_paired_wrongly(values) for values in projected.T)
             wrong = (x - xy[:, 0]) ** 2 + (y - xy[:, 1]) ** 2 <= threshold_px**2
             probability = max(probability, float(np.mean(wrong)))
-    sample, models = (
-        (POSE_AND_FOCAL_SAMPLE, POSE_AND_FOCAL_MODELS) if focal_estimated else (POSE_SAMPLE, POSE_MODELS)
-    )
+    sample, models = POSE_SAMPLE, POSE_MODELS
+    if intrinsics_estimated:
+        sample, models = PROJECTION_SAMPLE, PROJECTION_MODELS
+    elif focal_estimated:
+        sample, models = POSE_AND_FOCAL_SAMPLE, POSE_AND_FOCAL_MODELS
     return float(log10_nfa(m, inliers, min(probability, 1.0), sample, models))
 
 

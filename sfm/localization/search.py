@@ -10,14 +10,8 @@ from numpy.typing import NDArray
 
 from sfm.features.keypoints import Keypoints
 from sfm.geometry.chance import log10_nfa_of_pose
-from sfm.localization.absolute_pose import (
-    AbsolutePose,
-    PoseUncertainty,
-    estimate_absolute_pose,
-    pose_uncertainty,
-    refine_absolute_pose,
-    reprojection_errors,
-)
+from sfm.localization.absolute_pose import AbsolutePose, refine_absolute_pose, reprojection_errors
+from sfm.localization.camera_choice import Attempt, choose_again, most_likely, try_guesses
 from sfm.localization.correspondences import (
     Correspondences,
     match_near_projections,
@@ -26,6 +20,7 @@ from sfm.localization.correspondences import (
 )
 from sfm.localization.index import LocalizationIndex
 from sfm.localization.options import LocalizationOptions
+from sfm.localization.pose_uncertainty import PoseUncertainty, pose_uncertainty
 from sfm.localization.query_camera import CameraGuess
 from sfm.mapping.sparse_map import SparseMap
 from sfm.matching.retrieval import aggregate, rank_views
@@ -35,8 +30,6 @@ Floats = NDArray[np.float64]
 
 # A pose counts if chance is expected to give one as good in a thousand photographs that are not in the map.
 MAX_LOG10_NFA = -3.0
-# A focal length estimated with the pose bends to fit wrong points too: it has to explain clearly more.
-_NEARLY_AS_MANY = 0.8
 # Where to look again for a point, in inlier thresholds.
 _SECOND_LOOK = 1.5
 _SECOND_LOOKS = 2
@@ -103,13 +96,6 @@ class Found:
         return len(self.pose.inliers) if self.pose else 0
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    guess: CameraGuess
-    pose: AbsolutePose
-    log10_nfa: float
-
-
 def search(
     query: Query,
     sparse_map: SparseMap,
@@ -140,27 +126,32 @@ def search(
         views = candidate_views(query, index, options.candidates)
     with watch("match"):
         found = match_to_views(query.descriptors, index, views, ratio)
+    matched_xy, matched_xyz = xy[found.keypoints], _positions(sparse_map, found.point_ids)
     with watch("pose"):
-        attempts = [
-            attempt
-            for guess in query.guesses
-            if (attempt := _attempt(guess, found, xy, sparse_map, threshold_px, options.seed))
-        ]
-    best = _most_trusted(attempts)
+        attempts = try_guesses(query.guesses, matched_xy, matched_xyz, threshold_px, options.seed)
+        best = most_likely(attempts, matched_xy, matched_xyz, threshold_px)
     if best is None:
         nothing = Correspondences(*(np.empty(0, np.int64),) * 3)
         refusal = f"only {len(found)} of its keypoints look like points of the map"
         return _found(None, nothing, xy, sparse_map, len(found), 99.0, None, views, refusal)
-    refusal = _refusal(best, len(found), options)
-    pose, matches, uncertainty = best.pose, found, None
+    nfa = _log10_nfa(best, matched_xy, matched_xyz, threshold_px)
+    refusal = _refusal(best, nfa, len(found), options)
+    matches, uncertainty = found, None
     if not refusal:
         with watch("refine"):
-            pose, matches = _look_again(query, pose, found, sparse_map, index, views, threshold_px, ratio)
-            settled = _positions(sparse_map, matches.point_ids)
-            uncertainty = pose_uncertainty(pose, xy[matches.keypoints], settled)
+            pose, matches = _look_again(
+                query, best.pose, found, sparse_map, index, views, threshold_px, ratio
+            )
+            matched_xy, matched_xyz = xy[matches.keypoints], _positions(sparse_map, matches.point_ids)
+            best, apart = choose_again(
+                replace(best, pose=pose), query.guesses, matched_xy, matched_xyz, threshold_px
+            )
+            uncertainty = pose_uncertainty(best.pose, matched_xy, matched_xyz)
+            if uncertainty:
+                uncertainty = uncertainty.widened(apart)
         if uncertainty is None:
             refusal = "the points that agree do not determine a pose"
-    result = _found(pose, matches, xy, sparse_map, len(found), best.log10_nfa, uncertainty, views, refusal)
+    result = _found(best.pose, matches, xy, sparse_map, len(found), nfa, uncertainty, views, refusal)
     return replace(result, guess=best.guess)
 
 
@@ -172,44 +163,26 @@ def candidate_views(query: Query, index: LocalizationIndex, count: int) -> list[
     return [int(view) for view in ranked]
 
 
-def _attempt(
-    guess: CameraGuess,
-    found: Correspondences,
-    xy: Floats,
-    sparse_map: SparseMap,
-    threshold_px: float,
-    seed: int,
-) -> _Attempt | None:
-    xy, xyz = xy[found.keypoints], _positions(sparse_map, found.point_ids)
-    pose = estimate_absolute_pose(
-        xy, xyz, guess.camera, threshold_px, estimate_focal=guess.estimate_focal, seed=seed
-    )
-    if pose is None:
-        return None
+def _log10_nfa(best: Attempt, xy: Floats, xyz: Floats, threshold_px: float) -> float:
     # A keypoint with several orientations is one place.
     _, first = np.unique(xy, axis=0, return_index=True)
-    nfa = log10_nfa_of_pose(
+    camera, guess = best.pose.camera, best.guess
+    return log10_nfa_of_pose(
         xy[first],
-        pose.camera.project(pose.cam_from_world.apply(xyz[first])),
+        camera.project(best.pose.cam_from_world.apply(xyz[first])),
         threshold_px,
-        guess.camera.width,
-        guess.camera.height,
+        camera.width,
+        camera.height,
         focal_estimated=guess.estimate_focal,
+        intrinsics_estimated=guess.is_of_a_part,
     )
-    return _Attempt(guess, pose, nfa)
 
 
-def _most_trusted(attempts: Sequence[_Attempt]) -> _Attempt | None:
-    """Return the first attempt, in the order of trust in its intrinsics, that explains nearly as much as any."""
-    enough = _NEARLY_AS_MANY * max((len(attempt.pose.inliers) for attempt in attempts), default=0)
-    return next((attempt for attempt in attempts if len(attempt.pose.inliers) >= enough), None)
-
-
-def _refusal(best: _Attempt, matches: int, options: LocalizationOptions) -> str:
+def _refusal(best: Attempt, log10_nfa: float, matches: int, options: LocalizationOptions) -> str:
     inliers = len(best.pose.inliers)
     if inliers < options.min_inliers:
         return f"only {inliers} of {matches} matches agree with a pose"
-    if best.log10_nfa > MAX_LOG10_NFA:
+    if log10_nfa > MAX_LOG10_NFA:
         return f"{inliers} of {matches} matches agree with a pose, as could come about by chance"
     camera = best.pose.camera
     if best.guess.estimate_focal and not 0.2 < camera.focal_px / max(camera.width, camera.height) < 20:

@@ -21,6 +21,7 @@ from sfm.geometry.epipolar import essential_from_pose, fundamental_from_essentia
 from sfm.geometry.pose import Pose
 from sfm.geometry.two_view import TwoViewGeometry, VerificationOptions
 from sfm.localization.absolute_pose import estimate_absolute_pose
+from sfm.localization.pose_parameters import Prior
 from sfm.mapping.colmap_verifier import make_verifier
 
 from .synthetic import CAMERA, HEIGHT, WIDTH, make_scene, random_points, random_pose
@@ -208,7 +209,7 @@ class TestPose:
             rng = np.random.default_rng(seed)
             xy = rng.uniform(0, [1000, 800], (150, 2))
             xyz = rng.uniform([-5, -4, 4], [5, 4, 12], (150, 3))
-            found = estimate_absolute_pose(xy, xyz, camera, 6.0, seed=seed)
+            found = estimate_absolute_pose(xy, xyz, Prior(camera), 6.0, seed=seed)
             projected = camera.project(found.cam_from_world.apply(xyz))
             values.append(log10_nfa_of_pose(xy, projected, 6.0, 1000, 800))
         assert min(values) > -1

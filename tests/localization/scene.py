@@ -9,7 +9,7 @@ from sfm.features.keypoints import Keypoints
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import Pose
 from sfm.localization.index import build_index
-from sfm.localization.query_camera import CameraGuess
+from sfm.localization.query_camera import given_camera
 from sfm.localization.search import Query
 from sfm.mapping.sparse_map import MapImage, SparseMap
 
@@ -46,7 +46,7 @@ class Scene:
         other = rng.uniform(0, [camera.width, camera.height], (clutter, 2))
         xy = np.concatenate([xy, other])
         rows = np.concatenate([rows, unit(rng.normal(size=(clutter, 128)))])
-        return Query(keypoints_at(xy), rows, guesses or [CameraGuess(camera, False, "given")])
+        return Query(keypoints_at(xy), rows, guesses or [given_camera(camera)])
 
 
 def keypoints_at(xy):

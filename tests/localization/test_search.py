@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sfm.geometry.camera import Camera
 from sfm.geometry.pose import rotation_angle_deg
+from sfm.images.exif import Exif
 from sfm.localization import search as search_module
 from sfm.localization.options import LocalizationOptions
-from sfm.localization.query_camera import CameraGuess
+from sfm.localization.pose_parameters import Freedom
+from sfm.localization.query_camera import CameraGuess, given_camera, guess_cameras, guesses_of_given
 from sfm.localization.search import MAX_LOG10_NFA, candidate_views, search
 from sfm.matching.retrieval import rank_views
 from sfm.stopwatch import Stopwatch
@@ -100,22 +104,53 @@ def test_global_descriptors_are_converted_once_for_all_queries(scene, monkeypatc
     np.testing.assert_array_equal(ranked[0], index.view_descriptors)
 
 
+UNKNOWN = CameraGuess(
+    Camera.from_focal("SIMPLE_RADIAL", 1000, 800, 1200.0, focal_is_known=False),
+    Freedom(focal=1.0, principal=0.01, distortion=0.05),
+    "estimated",
+)
+
+
 def test_known_intrinsics_are_trusted_before_estimated_ones(scene):
-    unknown = CameraGuess(
-        Camera.from_focal("SIMPLE_RADIAL", 1000, 800, 1200.0, focal_is_known=False), True, "estimated"
-    )
-    known = CameraGuess(CAMERA, False, "known")
-    assert run(scene, scene.photograph(POSE, guesses=[known, unknown])).guess is known
+    known = given_camera(CAMERA)
+    assert run(scene, scene.photograph(POSE, guesses=[known, UNKNOWN])).guess is known
 
 
 def test_wrong_intrinsics_give_way_to_estimated_ones(scene):
-    wrong = CameraGuess(
-        Camera.from_focal("SIMPLE_RADIAL", 1000, 800, 2000.0, focal_is_known=True), False, "EXIF"
-    )
-    unknown = CameraGuess(
-        Camera.from_focal("SIMPLE_RADIAL", 1000, 800, 1200.0, focal_is_known=False), True, "estimated"
-    )
-    found = run(scene, scene.photograph(POSE, guesses=[wrong, unknown]))
-    assert found.guess is unknown
+    wrong = given_camera(Camera.from_focal("SIMPLE_RADIAL", 1000, 800, 2000.0, focal_is_known=True))
+    found = run(scene, scene.photograph(POSE, guesses=[wrong, UNKNOWN]))
+    assert found.guess is UNKNOWN
     assert found.pose.camera.focal_px == pytest.approx(900, rel=0.02)
     assert np.linalg.norm(found.pose.cam_from_world.center - POSE.center) < 0.15
+
+
+@pytest.mark.parametrize(
+    "true",
+    [
+        (900.0, 900.0, 499.5, 399.5),  # whole
+        (900.0, 900.0, 150.0, 120.0),  # a corner cut out
+        (1500.0, 1500.0, 900.0, 100.0),  # a corner enlarged to the old size
+        (700.0, 1000.0, 499.5, 399.5),  # squeezed
+        (900.0, 1300.0, 800.0, 200.0),  # both
+    ],
+)
+def test_cut_and_squeezed_photographs_are_where_they_were_taken(scene, true):
+    """Each has the size of the map's photographs and no EXIF, as if it were one of them."""
+    camera = Camera("PINHOLE", 1000, 800, true)
+    guesses = guess_cameras(Exif(), 1000, 800, scene.sparse_map.cameras, {"1": None})
+    photograph = scene.photograph(POSE, camera=camera, guesses=guesses)
+    found = run(scene, photograph)
+    assert found.refusal == ""
+    error = np.linalg.norm(found.pose.cam_from_world.center - POSE.center)
+    assert error < 0.2
+    assert error < 3 * found.uncertainty.position
+
+
+def test_intrinsics_that_were_given_wrongly_are_told(scene):
+    wrong = replace(CAMERA, params=(1300.0, *CAMERA.params[1:]))
+    found = run(scene, scene.photograph(POSE, guesses=guesses_of_given(wrong)))
+    assert found.guess.source.endswith("as those given do not fit")
+    assert np.linalg.norm(found.pose.cam_from_world.center - POSE.center) < 0.15
+    right = run(scene, scene.photograph(POSE, guesses=guesses_of_given(CAMERA)))
+    assert right.guess.source == "given"
+    assert right.pose.camera == CAMERA
