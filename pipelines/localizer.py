@@ -26,10 +26,12 @@ from sfm.localization.query_camera import CameraGuess, guess_cameras, guesses_of
 from sfm.localization.search import Found, Query, search
 from sfm.mapping.frame import MapFrame, Place, place_of
 from sfm.options import check
+from sfm.pipelines.features import describe_keypoints
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.pipelines.localization_index import open_index, query_descriptor
 from sfm.progress import SILENT, Progress
 from sfm.stopwatch import Stopwatch
+from sfm.threads import pool_of_cores
 
 Bytes = NDArray[np.uint8]
 
