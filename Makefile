@@ -45,8 +45,6 @@ test: $(INSTALLED_DEV) ## Install, then run every test.
 test-fast: $(INSTALLED_DEV) ## Install, then run the tests that are not marked slow.
 	$(RUN_TESTS) -m "not slow" $(PYTEST)
 
-# An editable install maps cli/ and pipelines/ into the package by an import hook, which mypy does not follow.
-# So mypy looks at a plain install. What an earlier build left in build/ would be packed again: it goes first.
 fuzz: $(INSTALLED_DEV) ## Install, then fuzz the readers of files for SECONDS=3600; findings are kept in build/fuzz.
 	$(ONE_THREAD) $(BIN)/python -m tests.fuzz_readers $(SECONDS)
 
@@ -61,6 +59,8 @@ test-oldest: $(PACKAGING) constraints-oldest.txt ## Run the fast tests on the ol
 		-c $(VENV)-oldest/constraints.txt -e '.[dev]'
 	$(ONE_THREAD) $(VENV)-oldest/bin/python -m pytest -m "not slow" $(PYTEST)
 
+# An editable install maps cli/ and pipelines/ into the package by an import hook, which mypy does not follow.
+# So mypy looks at a plain install. What an earlier build left in build/ would be packed again: it goes first.
 lint: $(INSTALLED_DEV) ## Check format, style and types.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -42,6 +42,8 @@ from sfm.report.comparison_picture import draw_comparison
 from sfm.viewgraph.connection import ConnectionOptions
 from sfm.workspace import OWN_NAMES, Workspace
 
+_FILES = ("compare.json", "compare.csv", "compare.html", "compare.png")
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -123,13 +125,10 @@ def compare(
     if repeat < 1:
         raise InputError(f"--repeat {repeat}: the smallest value is 1.")
     refuse_output_among_images(images, out)
-    arms = [c.descriptor for c in contenders]
+    made_here = (*OWN_NAMES, *(c.descriptor for c in contenders), *_FILES)
     refuse_to_write_over(
         (*options.given_files, ground_truth, *(c.weights for c in contenders)),
-        [
-            out / name
-            for name in (*OWN_NAMES, *arms, "compare.json", "compare.csv", "compare.html", "compare.png")
-        ],
+        [out / name for name in made_here],
     )
     choices = {c.descriptor: replace(options, description=c.options(options.description)) for c in contenders}
     made, failures = _make_descriptors(contenders, options, progress)
