@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from sfm.mapping.adjustment import Adjustment, deviation
 from sfm.mapping.colmap import pycolmap
 from sfm.mapping.incremental import Model
-from sfm.mapping.refinement import Adjustment, deviation
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from collections.abc import Collection
 
 import numpy as np
 
+from sfm.mapping.adjustment import Adjustment, deviation
 from sfm.mapping.colmap import pycolmap
 from sfm.mapping.incremental import Model
-from sfm.mapping.refinement import Adjustment, busy_cameras, deviation, principal_points_are_known
+from sfm.mapping.refinement import busy_cameras, principal_points_are_known
 
 # What asks for another model, and for which ones: the simplest of each kind tells whether the others are worth a look.
 _FIRST, _FURTHER = ("RADIAL", "SIMPLE_RADIAL_FISHEYE"), ("RADIAL_FISHEYE", "OPENCV")

@@ -18,7 +18,7 @@ from sfm.mapping.keypoint_adjustment import LoadView, Moved, adjust_keypoints, t
 from sfm.mapping.lens_model import fit_lens_model
 from sfm.mapping.loose_images import drop_loose_images
 from sfm.mapping.options import MappingOptions
-from sfm.mapping.refinement import ROUNDS, refine_robustly
+from sfm.mapping.refinement import ROUNDS, refine_robustly, settle
 from sfm.mapping.thinning import thin_out
 from sfm.progress import Progress, Step
 
@@ -157,6 +157,8 @@ class Mapper:
                 model = self._refined(model, settings, max(rounds, 1), _LEFT_ON_MOVED)
             elif rounds:
                 model = self._refined(model, settings, rounds)
+            if self.options.robust:
+                settle(model, settings.held_cameras, settings.threads)
             finished.append(model)
         held = self._held(finished, settings)
         for model, before in zip(finished, moved, strict=True):

@@ -9,36 +9,24 @@ turns every camera of a map and bends its path. Where a camera took few images, 
 distortion follows the errors of a map instead, and takes the focal length along: the simplest camera that explains what
 is seen is the better guess.
 
-B. Triggs, P. McLauchlan, R. Hartley and A. Fitzgibbon, "Bundle Adjustment - A Modern Synthesis", 1999; P. Holland and
-R. Welsch, "Robust regression using iteratively reweighted least-squares", 1977, for the scale of Cauchy's loss.
+How the bundle is adjusted stands in `sfm.mapping.adjustment`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sfm.geometry.robust import MEDIAN_LENGTH_2D
+from sfm.mapping.adjustment import Adjusted, Adjustment, deviation
 from sfm.mapping.colmap import pycolmap
 from sfm.mapping.incremental import Model
 
-# With this many standard deviations Cauchy's loss is 95% as efficient as least squares on Gaussian errors.
-_CAUCHY_SCALE = 2.385
-# Below this many pixels, what is left of the errors is rounding.
-_LEAST_SIGMA_PX = 0.01
-# The scale of the errors is read from about so many observations, of about so many images.
-_OBSERVATIONS_LOOKED_AT = 10_000
-_IMAGES_LOOKED_AT = 50
 # Rounds of adjusting and dropping: less is wrong after each.
 ROUNDS = 3
 # From how many standard deviations on an observation is dropped.
 _FARTHEST = 8.0
-# Half of it takes a quarter more steps and moves cameras of castle-P19 by less than a tenth of a millimetre; twice as
-# much leaves principal points behind.
-_FUNCTION_TOLERANCE = 2e-5
 
 # A principal point is looked for where one camera took as many images, distortion is doubted where it took fewer.
 # Either is taken over if it explains the errors better by so much (chi-squared; of two parameters chance gives 14 once
@@ -110,6 +98,29 @@ def refine_robustly(
     return model
 
 
+def settle(model: Model, held_cameras: Collection[int], threads: int = -1) -> None:
+    """Adjust a refined model where it is, until its cameras rest.
+
+    Intrinsics of cameras that took few of the images stay as they have been refined.
+
+    Parameters
+    ----------
+    model
+        A model that `refine_robustly` returned.
+    held_cameras
+        Ids of cameras whose intrinsics stay as they are.
+    threads
+        Number of threads, -1 for all cores.
+    """
+    sigma_px = deviation(model)
+    if sigma_px is None:
+        return
+    busy = busy_cameras(model, held_cameras)
+    adjustment = Adjustment(sigma_px, set(model.cameras) - busy, threads)
+    adjustment.settle(model, principal_point=principal_points_are_known(model, busy))
+    model.update_point_3d_errors()
+
+
 def _adjusted_once(model: Model, principal_point: bool, adjustment: Adjustment) -> Model:
     images_of = _images_of_cameras(model)
     refined = images_of.keys() - set(adjustment.held_cameras)
@@ -123,16 +134,6 @@ def _adjusted_once(model: Model, principal_point: bool, adjustment: Adjustment) 
     if principal_point and busy:
         adjusted = _with_principal_points(adjusted, busy, adjustment)
     return adjusted.model
-
-
-def deviation(model: Model) -> float | None:
-    """Return the standard deviation of an error's coordinates in pixels, by their median; None if there are none."""
-    images = model.reg_image_ids()
-    looked_at = images[:: max(1, len(images) // _IMAGES_LOOKED_AT)]
-    every = max(1, sum(model.image(i).num_points3D for i in looked_at) // _OBSERVATIONS_LOOKED_AT)
-    errors = reprojection_errors(model, looked_at, every)
-    errors = errors[np.isfinite(errors)]
-    return max(float(np.median(errors)) / MEDIAN_LENGTH_2D, _LEAST_SIGMA_PX) if len(errors) else None
 
 
 def _images_of_cameras(model: Model) -> dict[int, list[int]]:
@@ -217,60 +218,3 @@ def _off_centre(camera: pycolmap.Camera) -> float:
     size = np.array([camera.width, camera.height])
     point = np.array([camera.principal_point_x, camera.principal_point_y])
     return float(np.abs(point - size / 2).max() / size.max())
-
-
-@dataclass(frozen=True)
-class Adjusted:
-    """A model after bundle adjustment, and the cost that is left, in pixels squared."""
-
-    model: Model
-    cost: float
-
-
-@dataclass(frozen=True)
-class Adjustment:
-    """Bundle adjustment by Cauchy's loss, for errors whose coordinates deviate by `sigma_px`."""
-
-    sigma_px: float
-    held_cameras: Collection[int]
-    threads: int
-
-    def of(self, model: Model, *, principal_point: bool = False) -> Adjusted:
-        """Adjust a model where it is."""
-        options = pycolmap.BundleAdjustmentOptions()
-        options.print_summary = False
-        options.refine_principal_point = principal_point
-        options.ceres.loss_function_type = pycolmap.LossFunctionType.CAUCHY
-        options.ceres.loss_function_scale = _CAUCHY_SCALE * self.sigma_px
-        options.ceres.solver_options.num_threads = self.threads
-        options.ceres.solver_options.function_tolerance = _FUNCTION_TOLERANCE
-        config = pycolmap.BundleAdjustmentConfig()
-        for image_id in model.reg_image_ids():
-            config.add_image(image_id)
-        for camera_id in set(model.cameras) & set(self.held_cameras):
-            config.set_constant_cam_intrinsics(camera_id)
-        config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-        summary = pycolmap.create_default_bundle_adjuster(options, config, model).solve()
-        return Adjusted(model, float(summary.ceres_summary.final_cost))
-
-    def chi_squared(self, model: Model, images: Iterable[int]) -> float:
-        """Return the cost of the observations in some images, in units of their variance."""
-        errors = reprojection_errors(model, images) / (_CAUCHY_SCALE * self.sigma_px)
-        return _CAUCHY_SCALE**2 * float(np.log1p(errors[np.isfinite(errors)] ** 2).sum())
-
-
-def reprojection_errors(model: Model, images: Iterable[int], every: int = 1) -> NDArray[np.float64]:
-    """Return how far the observations in these images are from their points' projections, (N,) pixels.
-
-    Not finite for points that the camera does not see. Of the observations in an image only each `every`-th is
-    looked at.
-    """
-    errors = [np.empty(0)]
-    for image_id in images:
-        image = model.image(image_id)
-        observed = image.get_observation_points2D()[::every]
-        if observed:
-            xyz = np.array([model.point3D(point.point3D_id).xyz for point in observed])
-            projected = image.camera.img_from_cam(image.cam_from_world() * xyz)
-            errors.append(np.linalg.norm(projected - np.array([point.xy for point in observed]), axis=1))
-    return np.concatenate(errors)

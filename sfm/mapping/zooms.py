@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from sfm.mapping.adjustment import Adjustment, deviation
 from sfm.mapping.colmap_io import to_reconstruction
-from sfm.mapping.refinement import Adjustment, deviation
 from sfm.mapping.sparse_map import SparseMap
 
 # Of each image, so many observations of the longest tracks are looked at.

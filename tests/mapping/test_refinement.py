@@ -10,9 +10,9 @@ from scipy.spatial.transform import Rotation
 from sfm.evaluation.poses import evaluate_poses
 from sfm.evaluation.trajectory import Trajectory
 from sfm.geometry.pose import Pose
-from sfm.mapping import refinement
+from sfm.mapping.adjustment import Adjustment, reprojection_errors
 from sfm.mapping.colmap_io import from_reconstruction, to_reconstruction
-from sfm.mapping.refinement import refine_robustly, reprojection_errors
+from sfm.mapping.refinement import refine_robustly
 
 from .synthetic import CAMERA, NOISE_PX, along_a_wall, observe, of_points_seen_twice
 
@@ -166,13 +166,13 @@ class TestPrincipalPoint:
 
 def adjustments(monkeypatch):
     """Note of each adjustment whether principal points are refined in it."""
-    really, asked = refinement.Adjustment.of, []
+    really, asked = Adjustment.of, []
 
     def noted(self, model, *, principal_point=False):
         asked.append(principal_point)
         return really(self, model, principal_point=principal_point)
 
-    monkeypatch.setattr(refinement.Adjustment, "of", noted)
+    monkeypatch.setattr(Adjustment, "of", noted)
     return asked
 
 
@@ -187,23 +187,6 @@ def test_errors_are_those_that_were_made():
     assert len(errors) == model.compute_num_observations()
     assert np.median(errors) == pytest.approx(1.1774 * NOISE_PX, rel=0.05)
     assert len(reprojection_errors(model, [])) == 0
-
-
-@pytest.mark.parametrize(("images", "observations"), [(4, 500), (8, 1000)])
-def test_their_scale_is_read_from_about_as_many_as_are_to_be_looked_at(monkeypatch, images, observations):
-    """However many images there are beside those that are looked at."""
-    model, _ = spoiled(0)
-    monkeypatch.setattr(refinement, "_IMAGES_LOOKED_AT", images)
-    monkeypatch.setattr(refinement, "_OBSERVATIONS_LOOKED_AT", observations)
-    read, looked_at = refinement.reprojection_errors, []
-
-    def noted(*given):
-        looked_at.append(read(*given))
-        return looked_at[-1]
-
-    monkeypatch.setattr(refinement, "reprojection_errors", noted)
-    assert refinement.deviation(model) == pytest.approx(NOISE_PX, rel=0.15)
-    assert observations <= len(looked_at[0]) < 2 * observations
 
 
 def test_an_empty_model_stays_empty():
