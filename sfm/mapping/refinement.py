@@ -14,7 +14,8 @@ How the bundle is adjusted stands in `sfm.mapping.adjustment`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -99,9 +100,7 @@ def refine_robustly(
 
 
 def settle(model: Model, held_cameras: Collection[int], threads: int = -1) -> None:
-    """Adjust a refined model where it is, until its cameras rest.
-
-    Intrinsics of cameras that took few of the images stay as they have been refined.
+    """Adjust a refined model where it is, until its cameras rest; what has no distortion is given none.
 
     Parameters
     ----------
@@ -115,9 +114,13 @@ def settle(model: Model, held_cameras: Collection[int], threads: int = -1) -> No
     sigma_px = deviation(model)
     if sigma_px is None:
         return
+    refined = _images_of_cameras(model).keys() - set(held_cameras)
     busy = busy_cameras(model, held_cameras)
-    adjustment = Adjustment(sigma_px, set(model.cameras) - busy, threads)
-    adjustment.settle(model, principal_point=principal_points_are_known(model, busy))
+    if principal_points_are_known(model, busy):
+        Adjustment(sigma_px, set(model.cameras) - busy, threads).settle(model, principal_point=True)
+    else:
+        with _free_of_distortion(model, [i for i in refined if _is_straight(model.camera(i))]):
+            Adjustment(sigma_px, held_cameras, threads).settle(model)
     model.update_point_3d_errors()
 
 
@@ -174,20 +177,32 @@ def _without_distortion(
 def _adjusted_straight(model: Model, cameras: Iterable[int], adjustment: Adjustment) -> Adjusted:
     """Return a copy of a model, adjusted with some of its cameras free of distortion."""
     straight = pycolmap.Reconstruction(model)
-    distorted = {i: model.camera(i) for i in cameras}
-    for i in distorted:
-        camera = straight.camera(i)
+    with _free_of_distortion(straight, cameras):
+        return adjustment.of(straight)
+
+
+@contextmanager
+def _free_of_distortion(model: Model, cameras: Iterable[int]) -> Iterator[None]:
+    """Let cameras of a model have no distortion while it is adjusted; afterwards theirs is zero."""
+    before = {}
+    for i in cameras:
+        camera = model.camera(i)
+        before[i] = (camera.model, len(camera.params))
         undistorted = np.delete(camera.params, camera.extra_params_idxs())
         camera.model = pycolmap.CameraModelId.__members__[_UNDISTORTED[camera.model.name]]
         camera.params = undistorted
-    adjusted = adjustment.of(straight)
-    for i, before in distorted.items():
-        camera = straight.camera(i)
+    yield
+    for i, (name, length) in before.items():
+        camera = model.camera(i)
         # In these models, the distortion comes last.
-        params = np.pad(camera.params, (0, len(before.params) - len(camera.params)))
-        camera.model = before.model
+        params = np.pad(camera.params, (0, length - len(camera.params)))
+        camera.model = name
         camera.params = params
-    return adjusted
+
+
+def _is_straight(camera: pycolmap.Camera) -> bool:
+    """Whether a camera could have distortion and has none."""
+    return camera.model.name in _UNDISTORTED and not np.any(camera.params[camera.extra_params_idxs()])
 
 
 def _with_principal_points(adjusted: Adjusted, busy: Collection[int], adjustment: Adjustment) -> Adjusted:
