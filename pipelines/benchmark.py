@@ -129,6 +129,17 @@ def benchmark(
     return results
 
 
+def matched_pairs(path: Path, descriptor: Descriptor, options: BenchmarkOptions) -> list[Matched]:
+    """Match the pairs of a test whose matches are known to be right or wrong; `InputError` if it is none."""
+    named = NamedDescriptor(descriptor.name, descriptor)
+    matched: list[Matched] = []
+    for run in _runs_of(path, options):
+        if run.pairs is None:
+            raise InputError(f"{path} does not tell of each match whether it is right: leave it out.")
+        matched += _matched(_described(run.pairs, options), run.pairs, named)
+    return matched
+
+
 def tables(results: Sequence[Result]) -> dict[str, tuple[list[str], list[list[Any]]]]:
     """Return one table a kind of test: its columns and rows, figures with their spread where there is one."""
     by_kind: dict[str, tuple[list[str], list[list[Any]]]] = {}
@@ -192,11 +203,15 @@ _MAIN_FIGURE = {
 
 @dataclass(frozen=True)
 class _Test:
-    """A test, and how to measure descriptors on it: one set of figures each, in their order."""
+    """A test, and how to measure descriptors on it: one set of figures each, in their order.
+
+    Of its pairs, if it has any, every match is known to be right or wrong.
+    """
 
     test: str
     kind: str
     measure: Callable[[Sequence[NamedDescriptor]], list[Figures]]
+    pairs: Sequence[Pair] | None = None
 
 
 def _runs_of(path: Path, options: BenchmarkOptions) -> list[_Test]:
@@ -208,7 +223,7 @@ def _runs_of(path: Path, options: BenchmarkOptions) -> list[_Test]:
         return [_Test(name, "patches", lambda descriptors: _on_patches(path, descriptors, options))]
     if (path / "ground_truth").is_dir():
         posed = posed_pairs(path)
-        return [_Test(name, "poses", partial(_on_poses, _described(posed, options), posed))]
+        return [_Test(name, "poses", partial(_on_poses, _described(posed, options), posed), posed)]
     if any(path.glob("H_1_*")):
         return [_plane_test(name, "homographies", homography_pairs(path), options)]
     sequences = sorted(folder for folder in path.iterdir() if folder.is_dir() and any(folder.glob("H_1_*")))
@@ -221,7 +236,7 @@ def _runs_of(path: Path, options: BenchmarkOptions) -> list[_Test]:
 
 
 def _plane_test(name: str, kind: str, pairs: list[Pair], options: BenchmarkOptions) -> _Test:
-    return _Test(name, kind, partial(_on_planes, _described(pairs, options), pairs))
+    return _Test(name, kind, partial(_on_planes, _described(pairs, options), pairs), pairs)
 
 
 def _described(pairs: Sequence[Pair], options: BenchmarkOptions) -> DescribedImages:
