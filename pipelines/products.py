@@ -16,7 +16,7 @@ from sfm.files import being_replaced, restore_folder, write_json
 from sfm.mapping.colmap_io import read_map
 from sfm.mapping.model_files import model_digest, model_state
 from sfm.mapping.sparse_map import SparseMap
-from sfm.pipelines.run_record import read_record
+from sfm.pipelines.run_record import read_object
 from sfm.workspace import Workspace, digest_of, held_folder, is_workspace
 
 # What the products are written like; raised whenever that changes.
@@ -58,7 +58,7 @@ def renew_products(root: Path, model: Path, sparse_map: SparseMap, context: Expo
     """
     made_of = model_digest(model)
     images = {"names": sorted(context.image_names), "timestamps_s": dict(context.timestamps_s)}
-    record = read_record(root / PRODUCTS_NAME)
+    record = read_object(root / PRODUCTS_NAME)
     known = record.get("files") if _source(record) == (PRODUCTS_VERSION, made_of, digest_of(images)) else None
     wrong = (
         {name: _damage(root / name, known.get(name)) for name in PRODUCTS}
@@ -107,10 +107,18 @@ def _restore_alone(model: Path) -> None:
 
 def recorded_context(root: Path) -> ExportContext:
     """Return the names and times of all images of a run, as they were when its products were written."""
-    images = read_record(root / PRODUCTS_NAME).get("images")
+    images = read_object(root / PRODUCTS_NAME).get("images")
     if not isinstance(images, dict):
         return ExportContext()
-    return ExportContext(image_names=images.get("names", ()), timestamps_s=images.get("timestamps_s", {}))
+    names, times = images.get("names"), images.get("timestamps_s")
+    return ExportContext(
+        image_names=[name for name in names if isinstance(name, str)] if isinstance(names, list) else (),
+        timestamps_s=(
+            {name: time_s for name, time_s in times.items() if isinstance(time_s, (int, float))}
+            if isinstance(times, dict)
+            else {}
+        ),
+    )
 
 
 def _runs_around(path: Path) -> list[Path]:
@@ -121,7 +129,7 @@ def _runs_around(path: Path) -> list[Path]:
 
 def _is_behind(root: Path) -> bool:
     """Whether the products there are those of another model."""
-    record, model = read_record(root / PRODUCTS_NAME), root / "sparse" / "0"
+    record, model = read_object(root / PRODUCTS_NAME), root / "sparse" / "0"
     if not record or not model.is_dir() or record.get("state") == model_state(model):
         return False
     return bool(record.get("made_of") != model_digest(model))
