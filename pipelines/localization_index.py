@@ -111,7 +111,7 @@ def open_index(
             _made_by(run, name),
             Path(weights) if weights else None,
             detection,
-            options.get("matching", {}).get("weak_ratio"),
+            _loosest_ratio(run.record),
             orientation,
             run.photo_set.photos if run.photo_set else (),
         ),
@@ -183,6 +183,13 @@ def is_current(path: Path, sparse_map: SparseMap, descriptor: Descriptor) -> boo
     recipe = json.loads(metadata["recipe"])
     same_map = recipe["topology"] == topology_digest(sparse_map)
     return bool(same_map and recipe["descriptor"]["identity"] == descriptor.identity)
+
+
+def _loosest_ratio(record: Mapping[str, Any]) -> float | None:
+    """Return the looser of the ratio tests that a run took; None where it is not recorded."""
+    asked, taken = (record.get(part, {}).get("matching", {}) for part in ("options", "stages"))
+    tests = [{**asked, **taken}.get(name) for name in ("ratio", "weak_ratio")]
+    return max(tests) if all(isinstance(test, (int, float)) for test in tests) else None
 
 
 def _recipe(

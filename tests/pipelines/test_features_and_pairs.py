@@ -147,6 +147,8 @@ def test_ratio_tests_are_those_given_or_the_descriptors_own(sequence, given, tak
     made = sequence()
     made.run(**given)
     assert made.ratios == [taken]
+    recorded = made.record.data["stages"]["matching"]
+    assert (recorded["ratio"], recorded["weak_ratio"]) == taken
 
 
 def test_what_keypoints_are_turned_to_is_what_was_asked_for(sequence):
