@@ -12,7 +12,7 @@ from typing import Any
 from sfm.errors import SfmError
 from sfm.export import ExportContext, export
 from sfm.export.ply import write_cameras, write_points
-from sfm.files import being_replaced, restore_folder, write_json
+from sfm.files import being_replaced, restore_folder, scratch_folder, sync_folder, write_json
 from sfm.mapping.colmap_io import read_map
 from sfm.mapping.model_files import model_digest, model_state
 from sfm.mapping.sparse_map import SparseMap
@@ -43,7 +43,8 @@ class Renewal:
 def renew_products(root: Path, model: Path, sparse_map: SparseMap, context: ExportContext) -> Renewal:
     """Write those products of a run that are not there, not whole, or of another map.
 
-    `products.json` tells of each which model and frame it was made of, and its checksum.
+    `products.json` tells of each which model and frame it was made of, and its checksum. If one cannot be written, all
+    of them stay as they are.
 
     Parameters
     ----------
@@ -66,8 +67,6 @@ def renew_products(root: Path, model: Path, sparse_map: SparseMap, context: Expo
         else None
     )
     renewed = [name for name in PRODUCTS if wrong is None or wrong[name]]
-    for name in renewed:
-        _WRITERS[name](root, sparse_map, context)
     if renewed or record.get("state") != model_state(model):
         document = {
             "version": PRODUCTS_VERSION,
@@ -75,9 +74,15 @@ def renew_products(root: Path, model: Path, sparse_map: SparseMap, context: Expo
             "state": model_state(model),
             "images": images,
         }
-        write_json(
-            root / PRODUCTS_NAME, {**document, "files": {name: _checksum(root / name) for name in PRODUCTS}}
-        )
+        with scratch_folder(root) as new:
+            for name in renewed:
+                _WRITERS[name](new, sparse_map, context)
+            files = {name: _checksum((new if name in renewed else root) / name) for name in PRODUCTS}
+            write_json(new / PRODUCTS_NAME, {**document, "files": files})
+            # Only now, so that a full disk leaves all of them as they were; the record last, so that a kill shows.
+            for name in (*renewed, PRODUCTS_NAME):
+                (new / name).replace(root / name)
+            sync_folder(root)
     reused = tuple(name for name in PRODUCTS if name not in renewed)
     return Renewal(reused, {name: told for name, told in (wrong or {}).items() if told})
 

@@ -145,13 +145,15 @@ def align_and_die(root, reference, owner, name, calls):
     align(root, to(reference))
 
 
-# Renames in their order: the old model aside, the new one in its place, then a product each, then their record.
+# Renames in their order: the old model aside, the new one in its place, then each product and their record as they are
+# written, then as they take the places of the old ones.
 MOMENTS = [
     (Path, "rename", 0),
     (Path, "rename", 1),
     (files, "sync_folder", 2),
-    *((Path, "replace", 1 + done) for done in range(4)),
+    *((Path, "replace", 1 + done) for done in range(8)),
     (files, "remove_tree", 3),
+    (files, "remove_tree", 4),
 ]
 
 
