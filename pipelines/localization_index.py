@@ -14,6 +14,7 @@ from sfm.errors import InputError
 from sfm.features.choice import DescriptionOptions, make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions
+from sfm.features.ratio_tests import RatioTests
 from sfm.files import read_metadata
 from sfm.images.cameras import camera_key
 from sfm.images.photo_set import Photo
@@ -25,7 +26,6 @@ from sfm.localization.index import (
     topology_digest,
 )
 from sfm.mapping.sparse_map import SparseMap
-from sfm.matching.ratio_tests import RatioTests
 from sfm.options import as_recorded, from_mapping
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.pipelines.map_and_features import refuse_other_keypoints

@@ -5,11 +5,11 @@ from itertools import pairwise
 
 import pytest
 
+from sfm.features.ratio_tests import RatioTests
 from sfm.images.cameras import CameraAssignment
 from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo, PhotoSet
 from sfm.mapping.database import VerifiedPair
-from sfm.matching.ratio_tests import RatioTests
 from sfm.pipelines import features_and_pairs
 from sfm.pipelines.features import DescribedImage, FeatureSet
 from sfm.pipelines.features_and_pairs import describe_and_match
