@@ -17,7 +17,6 @@ from .command import files_of, succeeds
 from .conftest import DESCRIPTOR, SEED, VIEWS, assert_same_map
 
 
-
 def record(out):
     return json.loads((out / "run.json").read_text(encoding="utf-8"))
 
@@ -95,7 +94,11 @@ def test_the_record_tells_options_versions_times_and_counts(finished):
     assert data["stages"]["matching"]["pairs"] == VIEWS * (VIEWS - 1) // 2
     assert len(data["pairs"]) == VIEWS * (VIEWS - 1) // 2
     assert data["self_check"]["problems"] == []
-    assert data["self_check"]["focal_ratios"] == {"1": pytest.approx(1, abs=0.1)}
+    assert data["mapped"] == "as a walk, intrinsics held"
+    assert data["self_check"]["focal_ratios"] == {}, "what was held proves nothing"
+    (camera,) = data["cameras"].values()
+    assert camera["prior_is_known"]
+    assert camera["params"][0] == camera["prior_focal_px"]
     assert data["left_out"] == data["skipped"] == {}
 
 
