@@ -175,7 +175,7 @@ def test_a_changed_option_redoes_what_depends_on_it(street, finished, tmp_path, 
     assert data["stages"]["matching"]["reused"] == (36 if "pairs" in kept else 0)
     assert data["stages"]["mapping"]["reused"] is False
     assert data["registered"] == VIEWS
-    assert files_of(out)["points.ply"] != before["points.ply"]
+    assert files_of(out)["sparse/0/points3D.bin"] != before["sparse/0/points3D.bin"]
     if option[0] == "--camera":
         assert len(read_map(out / "sparse" / "0").cameras) == VIEWS
 
@@ -189,7 +189,7 @@ def test_photographs_that_come_and_go_leave_the_rest_alone(street, finished, tmp
     assert "Reused: 28 of 28 verified pairs." in told
     assert record(out)["registered"] == len(read_map(out / "sparse" / "0").images) == VIEWS - 1
     away.rename(last)
-    for kind in ("keypoints", DESCRIPTOR):
+    for kind in ("detected", "keypoints", DESCRIPTOR):
         (out / "features" / kind / f"{last.name}.safetensors").unlink()
     told = succeeds("reconstruct", images, "-o", out, "--seed", SEED).stderr
     assert "Reused: 28 of 36 verified pairs." in told
