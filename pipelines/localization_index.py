@@ -188,8 +188,9 @@ def is_current(path: Path, sparse_map: SparseMap, descriptor: Descriptor) -> boo
 def _loosest_ratio(record: Mapping[str, Any]) -> float | None:
     """Return the looser of the ratio tests that a run took; None where it is not recorded."""
     asked, taken = (record.get(part, {}).get("matching", {}) for part in ("options", "stages"))
-    tests = [{**asked, **taken}.get(name) for name in ("ratio", "weak_ratio")]
-    return max(tests) if all(isinstance(test, (int, float)) for test in tests) else None
+    tests = ({**asked, **taken}.get(name) for name in ("ratio", "weak_ratio"))
+    known = [float(test) for test in tests if isinstance(test, (int, float))]
+    return max(known) if len(known) == 2 else None
 
 
 def _recipe(
