@@ -40,6 +40,7 @@ from sfm.report.comparison import ComparisonContent, Table
 from sfm.report.comparison_page import write_comparison
 from sfm.report.comparison_picture import draw_comparison
 from sfm.viewgraph.connection import ConnectionOptions
+from sfm.words import count
 from sfm.workspace import OWN_NAMES, Workspace
 
 _FILES = ("compare.json", "compare.csv", "compare.html", "compare.png")
@@ -235,6 +236,8 @@ def _detect_once(
             photo_set.photos, workspace, DogDetector(options.detection), decoded, progress
         )
         counts.update(images=len(found.photos), detected=len(found.detected))
+    if reused := len(found.photos) - len(found.detected):
+        progress.say(f"Reused: keypoints of {reused} of {count(len(found.photos), 'images')}.")
     skipped = (*photo_set.skipped, *found.skipped)
     return replace(photographs, photo_set=replace(photo_set, photos=found.photos, skipped=skipped))
 

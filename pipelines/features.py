@@ -142,7 +142,10 @@ def extract_features(
             return described
         return replace(described, detected=photo.name in keypoints.detected)
 
-    done, skipped = on_each(keypoints.photos, work, "Describe", progress)
+    def is_done(photo: Photo) -> bool:
+        return _is_described(photo, workspace, detector, descriptor, orientations, describe_first)
+
+    done, skipped = on_each(keypoints.photos, work, is_done, "Describe", progress)
     _tell_what_was_reused(done, descriptor, progress)
     return FeatureSet(tuple(done), (*keypoints.skipped, *skipped), orientations)
 
@@ -165,8 +168,11 @@ def describe_rest(
     def work(photo: Photo, pool: ThreadPoolExecutor) -> DescribedImage | Skipped:
         return _describe_one(photo, workspace, detector, descriptor, features.orientations, images, 0, pool)
 
+    def is_done(photo: Photo) -> bool:
+        return _is_described(photo, workspace, detector, descriptor, features.orientations, 0)
+
     photos = [image.photo for image in features.images if image.photo.name in names]
-    done, skipped = on_each(photos, work, "Describe the rest", progress)
+    done, skipped = on_each(photos, work, is_done, "Describe the rest", progress)
     gone = {one.name for one in skipped}
     now = {image.photo.name: image for image in done}
     kept = [
@@ -179,6 +185,24 @@ def describe_rest(
         if before.photo.name not in gone
     ]
     return replace(features, images=tuple(kept), skipped=(*features.skipped, *skipped))
+
+
+def _is_described(
+    photo: Photo,
+    workspace: Workspace,
+    detector: Detector,
+    descriptor: Descriptor,
+    orientations: ImageOrientations,
+    describe_first: int,
+) -> bool:
+    """Whether an earlier run has described as many keypoints of a photograph as are wanted."""
+    turned, recipe = recipes_of(photo, detector, descriptor, orientations)
+    path = workspace.keypoints(photo.name)
+    there = rows_there(recipe, workspace.descriptors(descriptor.name, photo.name))
+    if there is None or not turned.matches(path):
+        return False
+    every = number_of_rows(path, "xy")
+    return there >= min(describe_first or every, every)
 
 
 def _describe_one(

@@ -92,6 +92,7 @@ def describe_and_match(
             )
             reused = min(reused, pair_set.reused)
             counts.update(pairs=len(pairs), reused=reused, accepted=len(pair_set.accepted))
+            counts.update(ratio=matching.ratio, weak_ratio=matching.weak_ratio)
         poor = poorly_connected(pair_set.pairs)
         more = _described_in_part(features, poor, pairs)
         if more:

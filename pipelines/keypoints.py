@@ -89,18 +89,21 @@ def detect_keypoints(
     Raises `InputError` if no photograph can be decoded.
     """
 
-    def work(photo: Photo, pool: ThreadPoolExecutor) -> tuple[Photo, bool] | Skipped:
-        recipe, path = detection_recipe(photo, detector), workspace.detected(photo.name)
-        detect = not recipe.matches(path)
-        if detect:
-            try:
-                image = images.of(photo)
-            except InputError as error:
-                return Skipped(photo.name, str(error))
-            detector.detect(image).save(path, recipe.as_metadata())
-        return photo, detect
+    def is_done(photo: Photo) -> bool:
+        return detection_recipe(photo, detector).matches(workspace.detected(photo.name))
 
-    done, skipped = on_each(photos, work, "Detect", progress)
+    def work(photo: Photo, pool: ThreadPoolExecutor) -> tuple[Photo, bool] | Skipped:
+        if is_done(photo):
+            return photo, False
+        try:
+            image = images.of(photo)
+        except InputError as error:
+            return Skipped(photo.name, str(error))
+        metadata = detection_recipe(photo, detector).as_metadata()
+        detector.detect(image).save(workspace.detected(photo.name), metadata)
+        return photo, True
+
+    done, skipped = on_each(photos, work, is_done, "Detect", progress)
     detected = frozenset(photo.name for photo, new in done if new)
     return KeypointSet(tuple(photo for photo, _ in done), tuple(skipped), detected)
 
@@ -140,26 +143,28 @@ def keypoints_recipe(photo: Photo, detector: Detector, orientations: ImageOrient
 def on_each(
     photos: Sequence[Photo],
     work: Callable[[Photo, ThreadPoolExecutor], T | Skipped],
+    is_done: Callable[[Photo], bool],
     title: str,
     progress: Progress,
 ) -> tuple[list[T], list[Skipped]]:
     """Return the outcomes of `work` in order, and apart from them what had to be skipped.
 
-    Raises `InputError` if nothing could be done.
+    Progress counts the photographs that there is work on: those of which `is_done` is false. Raises `InputError` if
+    nothing could be done.
     """
     done: list[T] = []
     skipped: list[Skipped] = []
-    with (
-        progress.stage(title, len(photos)) as step,
-        pool_of_cores() as pool,
-    ):
-        for outcome in pool.map(work, photos, repeat(pool)):
-            if isinstance(outcome, Skipped):
-                progress.warn(f"{outcome.name} is left out: {outcome.reason}.")
-                skipped.append(outcome)
-            else:
-                done.append(outcome)
-            step.advance()
+    with pool_of_cores() as pool:
+        reused = list(pool.map(is_done, photos))
+        with progress.stage(title, reused.count(False)) as step:
+            for before, outcome in zip(reused, pool.map(work, photos, repeat(pool)), strict=True):
+                if isinstance(outcome, Skipped):
+                    progress.warn(f"{outcome.name} is left out: {outcome.reason}.")
+                    skipped.append(outcome)
+                else:
+                    done.append(outcome)
+                if not before:
+                    step.advance()
     if not done:
         raise InputError(
             f"None of {count(len(photos), 'images')} can be read, e.g. {skipped[0].name}: {skipped[0].reason}."

@@ -14,6 +14,7 @@ from sfm.errors import InputError
 from sfm.features.choice import DescriptionOptions, make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions
+from sfm.features.ratio_tests import RatioTests
 from sfm.files import read_metadata
 from sfm.images.cameras import camera_key
 from sfm.images.photo_set import Photo
@@ -25,7 +26,6 @@ from sfm.localization.index import (
     topology_digest,
 )
 from sfm.mapping.sparse_map import SparseMap
-from sfm.matching.ratio_tests import RatioTests
 from sfm.options import as_recorded, from_mapping
 from sfm.pipelines.finished_run import FinishedRun
 from sfm.pipelines.map_and_features import refuse_other_keypoints
@@ -111,7 +111,7 @@ def open_index(
             _made_by(run, name),
             Path(weights) if weights else None,
             detection,
-            options.get("matching", {}).get("weak_ratio"),
+            _loosest_ratio(run.record),
             orientation,
             run.photo_set.photos if run.photo_set else (),
         ),
@@ -183,6 +183,14 @@ def is_current(path: Path, sparse_map: SparseMap, descriptor: Descriptor) -> boo
     recipe = json.loads(metadata["recipe"])
     same_map = recipe["topology"] == topology_digest(sparse_map)
     return bool(same_map and recipe["descriptor"]["identity"] == descriptor.identity)
+
+
+def _loosest_ratio(record: Mapping[str, Any]) -> float | None:
+    """Return the looser of the ratio tests that a run took; None where it is not recorded."""
+    asked, taken = (record.get(part, {}).get("matching", {}) for part in ("options", "stages"))
+    tests = ({**asked, **taken}.get(name) for name in ("ratio", "weak_ratio"))
+    known = [float(test) for test in tests if isinstance(test, (int, float))]
+    return max(known) if len(known) == 2 else None
 
 
 def _recipe(

@@ -24,7 +24,13 @@ from sfm.localization.options import LocalizationOptions
 from sfm.localization.picture import best_view, draw_points, scaled_pixels, seen_by
 from sfm.mapping.colmap_io import read_cameras_txt
 from sfm.mapping.sparse_map import MapImage, SparseMap
-from sfm.outputs import claimed, refuse_output_among_images, refuse_to_write_over
+from sfm.outputs import (
+    claimed,
+    refuse_output_among_images,
+    refuse_output_beside,
+    refuse_output_within,
+    refuse_to_write_over,
+)
 from sfm.pipelines.finished_run import FinishedRun, capture_times_s
 from sfm.pipelines.localizer import Localization, Localizer
 from sfm.progress import SILENT, Progress
@@ -117,6 +123,8 @@ def localize(
     folder = Path(out) if out is not None else (run.root or run.model) / "localized"
     for query in queries:
         refuse_output_among_images(Path(query), folder)
+    refuse_output_beside([photo.path for photo in photos.values()], folder)
+    refuse_output_within(localizer.run.pieces, folder)
     outputs = [folder / name for name in (*_FILES, _PICTURES)]
     refuse_to_write_over((*localizer.run.pieces, *queries, intrinsics, weights), outputs)
     results = list(unreadable)

@@ -102,7 +102,8 @@ def _recorded(path: Path, recipe: Recipe) -> ImageOrientations | None:
         record = json.loads(path.read_text(encoding="utf-8"))
         if record.pop("digest") != recipe.digest:
             return None
-        return ImageOrientations(**record)
+        listed = {name: tuple(record[name]) for name in ("doubts", "unknown")}
+        return ImageOrientations(**{**record, **listed})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -12,11 +12,11 @@ from typing import Any
 from sfm.errors import SfmError
 from sfm.export import ExportContext, export
 from sfm.export.ply import write_cameras, write_points
-from sfm.files import being_replaced, restore_folder, write_json
+from sfm.files import being_replaced, restore_folder, scratch_folder, sync_folder, write_json
 from sfm.mapping.colmap_io import read_map
 from sfm.mapping.model_files import model_digest, model_state
 from sfm.mapping.sparse_map import SparseMap
-from sfm.pipelines.run_record import read_record
+from sfm.pipelines.run_record import read_object
 from sfm.workspace import Workspace, digest_of, held_folder, is_workspace
 
 # What the products are written like; raised whenever that changes.
@@ -43,7 +43,8 @@ class Renewal:
 def renew_products(root: Path, model: Path, sparse_map: SparseMap, context: ExportContext) -> Renewal:
     """Write those products of a run that are not there, not whole, or of another map.
 
-    `products.json` tells of each which model and frame it was made of, and its checksum.
+    `products.json` tells of each which model and frame it was made of, and its checksum. If one cannot be written, all
+    of them stay as they are.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def renew_products(root: Path, model: Path, sparse_map: SparseMap, context: Expo
     """
     made_of = model_digest(model)
     images = {"names": sorted(context.image_names), "timestamps_s": dict(context.timestamps_s)}
-    record = read_record(root / PRODUCTS_NAME)
+    record = read_object(root / PRODUCTS_NAME)
     known = record.get("files") if _source(record) == (PRODUCTS_VERSION, made_of, digest_of(images)) else None
     wrong = (
         {name: _damage(root / name, known.get(name)) for name in PRODUCTS}
@@ -66,8 +67,6 @@ def renew_products(root: Path, model: Path, sparse_map: SparseMap, context: Expo
         else None
     )
     renewed = [name for name in PRODUCTS if wrong is None or wrong[name]]
-    for name in renewed:
-        _WRITERS[name](root, sparse_map, context)
     if renewed or record.get("state") != model_state(model):
         document = {
             "version": PRODUCTS_VERSION,
@@ -75,9 +74,15 @@ def renew_products(root: Path, model: Path, sparse_map: SparseMap, context: Expo
             "state": model_state(model),
             "images": images,
         }
-        write_json(
-            root / PRODUCTS_NAME, {**document, "files": {name: _checksum(root / name) for name in PRODUCTS}}
-        )
+        with scratch_folder(root) as new:
+            for name in renewed:
+                _WRITERS[name](new, sparse_map, context)
+            files = {name: _checksum((new if name in renewed else root) / name) for name in PRODUCTS}
+            write_json(new / PRODUCTS_NAME, {**document, "files": files})
+            # Only now, so that a full disk leaves all of them as they were; the record last, so that a kill shows.
+            for name in (*renewed, PRODUCTS_NAME):
+                (new / name).replace(root / name)
+            sync_folder(root)
     reused = tuple(name for name in PRODUCTS if name not in renewed)
     return Renewal(reused, {name: told for name, told in (wrong or {}).items() if told})
 
@@ -107,10 +112,18 @@ def _restore_alone(model: Path) -> None:
 
 def recorded_context(root: Path) -> ExportContext:
     """Return the names and times of all images of a run, as they were when its products were written."""
-    images = read_record(root / PRODUCTS_NAME).get("images")
+    images = read_object(root / PRODUCTS_NAME).get("images")
     if not isinstance(images, dict):
         return ExportContext()
-    return ExportContext(image_names=images.get("names", ()), timestamps_s=images.get("timestamps_s", {}))
+    names, times = images.get("names"), images.get("timestamps_s")
+    return ExportContext(
+        image_names=[name for name in names if isinstance(name, str)] if isinstance(names, list) else (),
+        timestamps_s=(
+            {name: time_s for name, time_s in times.items() if isinstance(time_s, (int, float))}
+            if isinstance(times, dict)
+            else {}
+        ),
+    )
 
 
 def _runs_around(path: Path) -> list[Path]:
@@ -121,7 +134,7 @@ def _runs_around(path: Path) -> list[Path]:
 
 def _is_behind(root: Path) -> bool:
     """Whether the products there are those of another model."""
-    record, model = read_record(root / PRODUCTS_NAME), root / "sparse" / "0"
+    record, model = read_object(root / PRODUCTS_NAME), root / "sparse" / "0"
     if not record or not model.is_dir() or record.get("state") == model_state(model):
         return False
     return bool(record.get("made_of") != model_digest(model))

@@ -10,7 +10,7 @@ from sfm.images.cameras import CameraAssignment
 from sfm.images.other_cameras import one_per_photograph, one_per_zoom, without_exif
 from sfm.mapping.zooms import images_of_another_zoom
 from sfm.pipelines.mapping import MappingResult
-from sfm.pipelines.run_record import read_record
+from sfm.pipelines.run_record import read_object
 from sfm.progress import Progress
 from sfm.words import count, listed
 from sfm.workspace import Workspace, digest_of
@@ -73,7 +73,7 @@ def keep_revision(workspace: Workspace, first: CameraAssignment, revision: Revis
 
 def revised_before(workspace: Workspace, first: CameraAssignment, progress: Progress) -> CameraAssignment:
     """Return the cameras that an earlier run revised these to; the same if it had no reason to."""
-    kept = read_record(workspace.revised_cameras)
+    kept = read_object(workspace.revised_cameras)
     whole = kept.pop("digest", None) == digest_of(kept)
     if not whole or kept.get("instead_of") != _digest(first):
         return first

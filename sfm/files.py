@@ -322,7 +322,8 @@ def _reading(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="numpy") as file:
             yield file
-    except (SafetensorError, OSError) as error:
+    # The latter three for types of numbers that numpy has not, and for a single number where rows are wanted.
+    except (SafetensorError, OSError, TypeError, AttributeError, IndexError) as error:
         raise InputError(f"{path} is missing or is not a whole safetensors file ({error}).") from error
 
 

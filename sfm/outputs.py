@@ -40,6 +40,20 @@ def refuse_output_among_images(images: Path, out: Path) -> None:
         raise InputError(f"The output folder {out} lies within the images {images}: choose one outside.")
 
 
+def refuse_output_beside(files: Iterable[Path], out: Path) -> None:
+    """Raise `InputError` if `out` is the folder that one of the photographs lies in."""
+    for file in files:
+        if file.resolve().parent == out.resolve():
+            raise InputError(f"The output folder {out} holds the photograph {file.name}: choose another.")
+
+
+def refuse_output_within(pieces: Iterable[Path], out: Path) -> None:
+    """Raise `InputError` if `out` is a folder that was given, or lies within one; files among `pieces` say nothing."""
+    for piece in pieces:
+        if piece.is_dir() and out.resolve().is_relative_to(piece.resolve()):
+            raise InputError(f"The output folder {out} lies within {piece}: choose one outside.")
+
+
 @contextmanager
 def claimed(folder: Path, names: Sequence[str], known_by: str = "") -> Iterator[None]:
     """Let files be written into a folder that may hold other things too; what a killed run left of them goes.

@@ -283,3 +283,13 @@ def test_tensors_on_a_full_disk(tmp_path, monkeypatch):
     with pytest.raises(WorkError, match="disk is full"):
         files.write_tensors(tmp_path / "t.safetensors", {"a": np.zeros(2)})
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["BF16", "F8_E4M3"])
+def test_tensors_of_numbers_that_numpy_has_not_are_refused(tmp_path, kind):
+    size = {"BF16": 2}.get(kind, 1)
+    header = json.dumps({"a": {"dtype": kind, "shape": [4], "data_offsets": [0, 4 * size]}}).encode()
+    path = tmp_path / "t.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4 * size))
+    with pytest.raises(InputError, match=r"t\.safetensors"):
+        read_tensors(path)

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import pytest
 
 from sfm.errors import InputError
-from sfm.outputs import claimed, refuse_to_write_over
+from sfm.outputs import claimed, refuse_output_beside, refuse_output_within, refuse_to_write_over
 from sfm.workspace import Workspace, held_folder
 
 
@@ -39,6 +39,18 @@ def test_an_input_is_not_written_over_whatever_it_is_called(folder, given, outpu
 @pytest.mark.parametrize("output", ["b.jpg", "photos/b.jpg", "photos-2", "out/photos/a.jpg"])
 def test_other_places_are_fine(folder, output):
     refuse_to_write_over([folder / "photos", folder / "photos/day/a.jpg", None], [folder / output])
+
+
+def test_results_do_not_go_among_photographs_or_into_a_map(folder):
+    photographs = [folder / "photos/day/a.jpg"]
+    with pytest.raises(InputError, match=r"day holds the photograph a\.jpg: choose another"):
+        refuse_output_beside(photographs, folder / "photos" / ".." / "photos" / "day")
+    refuse_output_beside(photographs, folder)
+    refuse_output_beside(photographs, folder / "photos/day/found")
+    for inside in ("photos", "photos/day", "photos/new"):
+        with pytest.raises(InputError, match=r"lies within .*photos: choose one outside"):
+            refuse_output_within([folder / "photos", *photographs], folder / inside)
+    refuse_output_within([folder / "photos/day", *photographs], folder / "photos/found")
 
 
 def claim(folder, names, known_by=""):

@@ -35,7 +35,7 @@ class Judgement:
     gps_spread_m
         How far those positions spread; NaN likewise.
     focal_error_percent
-        Largest deviation of a focal length from EXIF; NaN where EXIF gives none.
+        Largest deviation of a focal length from EXIF; NaN where EXIF gives none, or the map held what it gives.
     """
 
     images: int

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from sfm.features.keypoints import Keypoints
 from sfm.features.patch_window import PatchWindow
+from sfm.features.ratio_tests import LOWES, RatioTests
 from sfm.images.gray import GrayImage
-from sfm.matching.ratio_tests import LOWES, RatioTests
 
 
 class Descriptor(ABC):

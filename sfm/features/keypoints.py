@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sfm.errors import InputError
 from sfm.files import read_tensors, write_tensors
 
 Floats = NDArray[np.float32]
@@ -61,4 +63,13 @@ class Keypoints:
     def load(path: Path) -> Keypoints:
         """Read what `save` wrote. Raises `InputError` if the file is missing or damaged."""
         tensors, _ = read_tensors(path)
-        return Keypoints(tensors["xy"], tensors["scale"], tensors["angle"], tensors["response"])
+        try:
+            return Keypoints(*(_floats(tensors[name]) for name in ("xy", "scale", "angle", "response")))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path} holds no keypoints ({error}): detect them again.") from error
+
+
+def _floats(tensor: NDArray[Any]) -> Floats:
+    if tensor.dtype != np.float32 or not tensor.ndim:
+        raise ValueError(f"a tensor is {tensor.dtype} of shape {tensor.shape}")
+    return tensor

@@ -22,8 +22,8 @@ from sfm.features.networks import DIMENSION, PatchNetwork, channels_last, folded
 from sfm.features.patch_window import EVEN_WINDOW, PatchWindow
 from sfm.features.patches import extract_patches
 from sfm.features.precision import precision_of
+from sfm.features.ratio_tests import LOWES, RatioTests
 from sfm.images.gray import GrayImage
-from sfm.matching.ratio_tests import LOWES, RatioTests
 
 POOLED_SIZE = 2.0
 """How much wider the second patch is that pooling looks at."""

@@ -18,8 +18,8 @@ from torch import Tensor
 from sfm.errors import InputError
 from sfm.features.networks import NETWORKS, PatchNetwork
 from sfm.features.patch_window import PatchWindow
+from sfm.features.ratio_tests import OF_NETWORKS, RatioTests
 from sfm.files import read_tensors, write_json, write_tensors
-from sfm.matching.ratio_tests import OF_NETWORKS, RatioTests
 
 FOLDER = Path(__file__).with_name("weights")
 MANIFEST = "manifest.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sfm.matching.ratio_tests import RatioTests
+from sfm.features.ratio_tests import RatioTests
 from sfm.options import option
 
 WEAK_INLIERS = 100

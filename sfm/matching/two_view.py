@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfm.features.keypoints import Keypoints
+from sfm.features.ratio_tests import LOWES
 from sfm.geometry.camera import Camera
 from sfm.geometry.chance import log10_nfa_of
 from sfm.geometry.epipolar import sampson_error_sq
@@ -17,7 +18,6 @@ from sfm.matching.cells import DescriptorCells, compared_with_all, match_in_cell
 from sfm.matching.guided import settle_by_geometry
 from sfm.matching.mutual import Matches
 from sfm.matching.options import WEAK_INLIERS, MatchingOptions
-from sfm.matching.ratio_tests import LOWES
 
 # Pairs whose log10 number of false alarms is above this are left to chance: see `sfm.geometry.chance`.
 MAX_LOG10_NFA = -1.0

@@ -45,7 +45,7 @@ def write_report(
     max_points
         Larger clouds are thinned to this many points for display; the page says so.
     made_of
-        Digest of what the page shows, its last line: a whole page has it.
+        Digest of what the page shows, its last line: a whole page has it. Without one there is no such line.
     """
     write_text(path, render_report(content, max_points=max_points) + _last_line(made_of))
 
@@ -59,7 +59,7 @@ def is_report_of(path: Path, made_of: str) -> bool:
 
 
 def _last_line(made_of: str) -> str:
-    return f"\n<!-- made of {made_of} -->\n"
+    return f"\n<!-- made of {made_of} -->\n" if made_of else ""
 
 
 def render_report(content: ReportContent, *, max_points: int = MAX_SHOWN_POINTS) -> str:

@@ -43,8 +43,8 @@ class ImageOrientations:
     way: str
     turn_deg: Mapping[str, int] = field(default_factory=dict)
     reason: str = "as asked for"
-    doubts: Sequence[str] = ()
-    unknown: Sequence[str] = ()
+    doubts: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
     def with_turns(self, turn_deg: Mapping[str, int]) -> ImageOrientations:
         """Return the same with other turns of some images, which are known now."""
@@ -115,13 +115,13 @@ def decide_orientations(
         "view-graph",
         turns,
         f"photographs are turned by {span[0]} to {span[-1]} degrees, {from_pairs}",
-        [*_exif_doubts(off_deg, exif_turn_deg), *_unknown_doubts(unknown)],
+        (*_exif_doubts(off_deg, exif_turn_deg), *_unknown_doubts(unknown)),
         unknown,
     )
 
 
-def _without(names: Iterable[str], told: Collection[str]) -> list[str]:
-    return [name for name in names if name not in told]
+def _without(names: Iterable[str], told: Collection[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in told)
 
 
 def _exif_doubts(off_deg: Mapping[str, float], exif_turn_deg: Mapping[str, int]) -> list[str]:

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.images.files import save, truncated
 
 from .command import files_of, refuses, sfm, start, succeeds
-from .conftest import VIEWS, copy_described
+from .conftest import DESCRIPTOR, VIEWS, copy_described
 
 # Which files are read does not depend on what describes their patches, and SIFT does it at once.
 SIFT = ("--descriptor", "sift")
@@ -207,12 +207,14 @@ def test_a_disk_that_fills_and_is_given_room(street, finished, disk, moment):
     line = refuses("reconstruct", street.images, "-o", out, exit_code=1)
     assert "The disk is full" in line
     assert "finished work is kept" in line
-    kept = len(list(out.glob("features/keypoints/*.safetensors")))
-    assert 0 < kept < VIEWS if moment == "features" else kept == VIEWS
+    detected, described = (
+        len(list(out.glob(f"features/{kind}/*.safetensors"))) for kind in ("detected", DESCRIPTOR)
+    )
+    assert 0 < described < VIEWS if moment == "features" else described == VIEWS
     disk.resize(8 * everything)
     told = succeeds("reconstruct", street.images, "-o", out).stderr
     assert record(out)["registered"] == VIEWS
-    assert f"Reused: keypoints of {kept}" in told
+    assert f"Reused: keypoints of {detected} and {DESCRIPTOR} descriptors of {described} of" in told
 
 
 def test_two_processes_on_one_output(street, out):

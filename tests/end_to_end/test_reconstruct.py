@@ -10,14 +10,11 @@ from PIL import Image
 from sfm.features.keypoints import Keypoints
 from sfm.files import read_metadata
 from sfm.mapping.colmap_io import read_map
-from sfm.matching.options import MatchingOptions
 from sfm.pipelines.evaluate import evaluate
 from tests.images.files import exif_bytes
 
 from .command import files_of, succeeds
 from .conftest import DESCRIPTOR, SEED, VIEWS, assert_same_map
-
-RATIO = MatchingOptions().ratio
 
 
 def record(out):
@@ -97,7 +94,11 @@ def test_the_record_tells_options_versions_times_and_counts(finished):
     assert data["stages"]["matching"]["pairs"] == VIEWS * (VIEWS - 1) // 2
     assert len(data["pairs"]) == VIEWS * (VIEWS - 1) // 2
     assert data["self_check"]["problems"] == []
-    assert data["self_check"]["focal_ratios"] == {"1": pytest.approx(1, abs=0.1)}
+    assert data["mapped"] == "as a walk, intrinsics held"
+    assert data["self_check"]["focal_ratios"] == {}, "what was held proves nothing"
+    (camera,) = data["cameras"].values()
+    assert camera["prior_is_known"]
+    assert camera["params"][0] == camera["prior_focal_px"]
     assert data["left_out"] == data["skipped"] == {}
 
 
@@ -152,7 +153,7 @@ def test_where_the_first_keypoints_give_few_matches_all_are_described_for_the_sa
             "The map is made anew: min_model_size 3 -> 4.",
             ("detected", "described", "pairs"),
         ),
-        (("--ratio", 0.7), f"Pairs are matched anew: ratio {RATIO} -> 0.7.", ("detected", "described")),
+        (("--ratio", 0.7), "Pairs are matched anew: ratio {ratio} -> 0.7.", ("detected", "described")),
         (("--guided",), "Pairs are matched anew: guided false -> true.", ("detected", "described")),
         (
             ("--max-error-px", 3),
@@ -167,14 +168,14 @@ def test_a_changed_option_redoes_what_depends_on_it(street, finished, tmp_path, 
     out = shutil.copytree(finished, tmp_path / "out")
     before = files_of(out)
     done = succeeds("reconstruct", street.images, "-o", out, "--seed", SEED, *option)
-    assert told in done.stderr
+    assert told.format(ratio=record(finished)["stages"]["matching"]["ratio"]) in done.stderr
     data = record(out)
     assert data["stages"]["features"]["detected"] == (0 if "detected" in kept else VIEWS)
     assert data["stages"]["features"]["described"] == (0 if "described" in kept else VIEWS)
     assert data["stages"]["matching"]["reused"] == (36 if "pairs" in kept else 0)
     assert data["stages"]["mapping"]["reused"] is False
     assert data["registered"] == VIEWS
-    assert files_of(out)["points.ply"] != before["points.ply"]
+    assert files_of(out)["sparse/0/points3D.bin"] != before["sparse/0/points3D.bin"]
     if option[0] == "--camera":
         assert len(read_map(out / "sparse" / "0").cameras) == VIEWS
 
@@ -188,7 +189,7 @@ def test_photographs_that_come_and_go_leave_the_rest_alone(street, finished, tmp
     assert "Reused: 28 of 28 verified pairs." in told
     assert record(out)["registered"] == len(read_map(out / "sparse" / "0").images) == VIEWS - 1
     away.rename(last)
-    for kind in ("keypoints", DESCRIPTOR):
+    for kind in ("detected", "keypoints", DESCRIPTOR):
         (out / "features" / kind / f"{last.name}.safetensors").unlink()
     told = succeeds("reconstruct", images, "-o", out, "--seed", SEED).stderr
     assert "Reused: 28 of 36 verified pairs." in told

@@ -41,12 +41,14 @@ def test_what_exif_does_not_know(good):
     no_focal = judge_map(good, good.cameras, gps_of(good))
     assert math.isnan(no_focal.focal_error_percent)
     assert no_focal.is_correct
-    no_gps = judge_map(good, known(good), gps_of(good, names=NAMES[:3]))
+    held = judge_map(good, known(good), gps_of(good))
+    assert held.as_json()["focal_error_percent"] is None, "what was held agrees by itself"
+    no_gps = judge_map(good, known(good, 1.05), gps_of(good, names=NAMES[:3]))
     assert not no_gps.is_correct
     assert no_gps.as_json() == {
         "gps_rms_m": None,
         "gps_spread_m": None,
-        "focal_error_percent": 0.0,
+        "focal_error_percent": pytest.approx(100 * (1 - 1 / 1.05)),
         "correct": None,
     }
     assert not judge_map(SparseMap({}, {}), {}, {}).is_correct

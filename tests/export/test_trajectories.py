@@ -76,8 +76,12 @@ def test_a_tum_file_of_a_map_is_a_perfect_reference_for_it(tmp_path_factory, spa
     TestTum().export(sparse_map, folder)
     result = evaluate_map(sparse_map, read_tum(folder / "trajectory.tum"))
     assert result.registered == result.total == len(sparse_map.images)
-    assert result.ate_max < 1e-8
-    assert result.rotation_max_deg < 1e-6
+    if len(sparse_map.images) < 3:
+        assert np.isnan(result.ate_max), "any two positions fit any others"
+    else:
+        assert result.ate_max < 1e-8
+    if len(sparse_map.images) > 1:
+        assert result.rotation_max_deg < 1e-6
 
 
 class TestKitti(ExporterContract):

@@ -47,7 +47,7 @@ class TestDogDetector(DetectorContract):
         assert DogDetector().identity == {
             "detector": "dog",
             "max_keypoints": 8192,
-            "keep": "largest",
+            "keep": "salient",
             "max_size": 1600,
             "contrast_threshold": DetectionOptions().contrast_threshold,
             "edge_threshold": 10.0,

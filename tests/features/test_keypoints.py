@@ -3,7 +3,7 @@ import pytest
 
 from sfm.errors import InputError
 from sfm.features.keypoints import Keypoints
-from sfm.files import read_tensors
+from sfm.files import read_tensors, write_tensors
 
 
 def make(n=5):
@@ -45,4 +45,25 @@ def test_a_damaged_file_is_named(tmp_path):
     make().save(path)
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(InputError, match=r"k\.safetensors"):
+        Keypoints.load(path)
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"sclae": np.ones(5, np.float32)},
+        {"scale": np.ones(4, np.float32)},
+        {"scale": np.ones(5, np.int32)},
+        {"xy": np.ones((5, 3), np.float32)},
+        {"xy": np.array(1, np.float32)},
+    ],
+)
+def test_a_whole_file_of_something_else_is_named(tmp_path, tensors):
+    path = tmp_path / "k.safetensors"
+    make().save(path)
+    others = {name: tensor for name, tensor in read_tensors(path)[0].items() if name not in tensors}
+    if "sclae" in tensors:
+        del others["scale"]
+    write_tensors(path, {**others, **tensors})
+    with pytest.raises(InputError, match=r"k\.safetensors holds no keypoints"):
         Keypoints.load(path)

@@ -9,6 +9,7 @@ from sfm.errors import InputError, WorkError
 from sfm.files import write_json
 from sfm.mapping.colmap_io import read_map, write_map
 from sfm.pipelines import align as pipeline
+from sfm.pipelines import products
 from sfm.pipelines.localize import _remove_earlier_pictures
 from tests.mapping.maps import make_map
 
@@ -69,7 +70,7 @@ def test_products_that_cannot_be_written_leave_the_model(run, tmp_path, monkeypa
     def full(*_args):
         raise WorkError("The disk is full.")
 
-    monkeypatch.setattr(pipeline, "export", full)
+    monkeypatch.setattr(products, "export", full)
     with pytest.raises(WorkError):
         pipeline.align(run, table(tmp_path / "p.csv", positions_of(run)))
     assert digests(run) == before

@@ -46,6 +46,7 @@ def test_a_second_run_decodes_nothing(folder, monkeypatch):
     assert (detected, described) == (0, 0)
     assert not any(image.detected or image.described for image in features.images)
     assert heard.said == ["Reused: keypoints of 3 and means descriptors of 3 of 3 images."]
+    assert heard.stages["Detect"] == heard.stages["Describe"] == (0, 0, "images")
 
 
 def test_another_descriptor_shares_the_keypoints(folder):

@@ -5,11 +5,11 @@ from itertools import pairwise
 
 import pytest
 
+from sfm.features.ratio_tests import RatioTests
 from sfm.images.cameras import CameraAssignment
 from sfm.images.exif import Exif
 from sfm.images.photo_set import Photo, PhotoSet
 from sfm.mapping.database import VerifiedPair
-from sfm.matching.ratio_tests import RatioTests
 from sfm.pipelines import features_and_pairs
 from sfm.pipelines.features import DescribedImage, FeatureSet
 from sfm.pipelines.features_and_pairs import describe_and_match
@@ -147,6 +147,8 @@ def test_ratio_tests_are_those_given_or_the_descriptors_own(sequence, given, tak
     made = sequence()
     made.run(**given)
     assert made.ratios == [taken]
+    recorded = made.record.data["stages"]["matching"]
+    assert (recorded["ratio"], recorded["weak_ratio"]) == taken
 
 
 def test_what_keypoints_are_turned_to_is_what_was_asked_for(sequence):

@@ -54,6 +54,22 @@ def test_features_say_themselves_what_made_them(root, record):
     assert recipe["detection"]["max_keypoints"] == 500
 
 
+@pytest.mark.parametrize(
+    ("record", "ratio"),
+    [
+        ({"stages": {"matching": {"ratio": 0.85, "weak_ratio": 0.92}}}, 0.92),
+        ({"stages": {"matching": {"ratio": 0.9, "weak_ratio": 0.0}}}, 0.9),
+        ({"options": {"matching": {"ratio": 0.7, "weak_ratio": 0.75}}}, 0.75),
+        ({"options": {"matching": {"ratio": None, "weak_ratio": 0.75}}}, None),
+        ({"options": {"matching": {"ratio": "0.7", "weak_ratio": 0.75}}}, None),
+        ({}, None),
+    ],
+)
+def test_the_ratio_test_is_the_looser_one_that_the_map_was_made_with(root, record, ratio):
+    write_json(root / "run.json", record)
+    assert open_index(FinishedRun.open(root)).recipe["ratio"] == ratio
+
+
 def test_of_several_descriptors_one_is_chosen(root, sparse_map):
     write_features(root, sparse_map, {"descriptor": "sift", "version": 1})
     with pytest.raises(InputError, match="choose with --descriptor sift or sosnet"):

@@ -18,6 +18,7 @@ from sfm.matching.pairs import exhaustive_pairs
 from sfm.pipelines import matching
 from sfm.pipelines.features import DescribedImage, FeatureSet
 from sfm.pipelines.matching import match_pairs
+from sfm.viewgraph.orientations import BY_GRADIENT
 from sfm.workspace import Workspace, digest_of
 from tests.mapping.synthetic import CAMERA, along_a_wall
 
@@ -55,7 +56,7 @@ class Scene:
 
     def match(self, pairs=None, **changed):
         heard = Heard()
-        features = FeatureSet(tuple(changed.pop("images", self.images)), ())
+        features = FeatureSet(tuple(changed.pop("images", self.images)), (), BY_GRADIENT)
         arguments = {
             "pairs": exhaustive_pairs(features.names) if pairs is None else pairs,
             "features": features,

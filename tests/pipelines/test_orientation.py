@@ -108,7 +108,7 @@ def test_one_of_which_no_pair_tells_is_named(tmp_path):
     made = Set(tmp_path, a=0, b=90)
     made.add("stranger", texture(300, 300, seed=9))
     found = made.find()
-    assert found.unknown == ["stranger.png"]
+    assert found.unknown == ("stranger.png",)
     assert found.of("stranger.png") == 0
     assert "e.g. stranger.png" in made.heard.warned[0]
     assert made.described > 3, "a larger sample is tried before it is given up"
@@ -171,7 +171,7 @@ def test_a_photograph_that_is_gone_since_does_not_stop_it(tmp_path):
         photos, made.workspace, DETECTOR, RootSift(), "auto", DecodedImages(1600), Heard()
     )
     assert_turned(made.turns(found), {"a": 0, "b": 90} if found.of("a.png") == 0 else {"a": -90, "b": 0})
-    assert found.unknown == ["c.png"]
+    assert found.unknown == ("c.png",)
 
 
 def test_samples_are_the_first_keypoints(tmp_path, monkeypatch):

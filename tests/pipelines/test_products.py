@@ -22,7 +22,7 @@ from sfm.pipelines import align as align_module
 from sfm.pipelines.align import align
 from sfm.pipelines.evaluate import evaluate
 from sfm.pipelines.finished_run import FinishedRun
-from sfm.pipelines.products import PRODUCTS, renew_products
+from sfm.pipelines.products import PRODUCTS, recorded_context, renew_products
 from sfm.workspace import Workspace
 from tests.mapping.maps import make_map
 
@@ -104,6 +104,23 @@ def test_a_copied_run_is_reused(run, tmp_path):
     assert (found.reused, found.damaged) == (PRODUCTS, {})
 
 
+def test_the_record_keeps_names_and_times(run):
+    kept = recorded_context(run)
+    assert (tuple(kept.image_names), kept.timestamps_s) == (tuple(sorted(TIMES)), TIMES)
+
+
+@pytest.mark.parametrize(
+    "images", [None, "a", {"names": 3, "timestamps_s": [1]}, {"timestamps_s": {"a": "b"}}]
+)
+def test_a_record_of_other_types_tells_nothing_and_is_made_anew(run, images):
+    before = contents(run)
+    write_json(run / "products.json", {"version": 1, "images": images, "files": {}})
+    kept = recorded_context(run)
+    assert (list(kept.image_names), kept.timestamps_s) == ([], {})
+    assert renew(run).reused == ()
+    assert (contents(run), renew(run).reused) == (before, PRODUCTS)
+
+
 def test_another_clock_makes_the_products_anew(run):
     model = run / "sparse" / "0"
     later = ExportContext(image_names=tuple(TIMES), timestamps_s={n: t + 1 for n, t in TIMES.items()})
@@ -128,13 +145,15 @@ def align_and_die(root, reference, owner, name, calls):
     align(root, to(reference))
 
 
-# Renames in their order: the old model aside, the new one in its place, then a product each, then their record.
+# Renames in their order: the old model aside, the new one in its place, then each product and their record as they are
+# written, then as they take the places of the old ones.
 MOMENTS = [
     (Path, "rename", 0),
     (Path, "rename", 1),
     (files, "sync_folder", 2),
-    *((Path, "replace", 1 + done) for done in range(4)),
+    *((Path, "replace", 1 + done) for done in range(8)),
     (files, "remove_tree", 3),
+    (files, "remove_tree", 4),
 ]
 
 

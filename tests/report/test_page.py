@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from sfm.report.page import render_report, write_report
+from sfm.report.page import is_report_of, render_report, write_report
 
 from .contents import HOSTILE, HOSTILE_ATTRIBUTE, report_content
 
@@ -151,4 +151,8 @@ def test_the_report_is_written_whole(tmp_path):
     path = tmp_path / "deep" / "report.html"
     write_report(report_content(), path)
     assert path.read_text("utf-8").endswith("</html>")
+    write_report(report_content(), path, made_of="d1")
+    assert path.read_text("utf-8").endswith("</html>\n<!-- made of d1 -->\n")
+    assert is_report_of(path, "d1")
+    assert not is_report_of(path, "d2")
     assert [file.name for file in path.parent.iterdir()] == ["report.html"]

@@ -61,7 +61,7 @@ class TestTheyAreTurned:
         assert found.way == "view-graph"
         assert [found.of(name) for name in NAMES] == [0, 90, -90, 0, 180]
         assert "turned by -90 to 180 degrees, from 7 pairs" in found.reason
-        assert (found.doubts, found.unknown) == ([], [])
+        assert (found.doubts, found.unknown) == ((), ())
 
     @given(degrees=st.lists(st.floats(-180, 180), min_size=5, max_size=5), common=st.floats(-180, 180))
     @settings(max_examples=80, deadline=None)
@@ -90,12 +90,12 @@ class TestTheyAreTurned:
 
     def test_a_true_tag_among_photographs_that_are_turned_is_no_doubt(self):
         found = decide_orientations([part(rolls(0, 0, 90, 90, 0))], 9, standing(d=90))
-        assert (found.of("c.jpg"), found.of("d.jpg"), found.doubts) == (90, 90, [])
+        assert (found.of("c.jpg"), found.of("d.jpg"), found.doubts) == (90, 90, ())
 
     def test_of_those_that_no_pair_tells_the_tag_is_believed_and_it_is_told(self):
         found = decide_orientations([part({"a.jpg": 0, "b.jpg": 90, "c.jpg": 0})], 3, standing(e=-90))
         assert (found.of("d.jpg"), found.of("e.jpg")) == (0, -90)
-        assert found.unknown == ["d.jpg", "e.jpg"]
+        assert found.unknown == ("d.jpg", "e.jpg")
         (doubt,) = found.doubts
         assert doubt.startswith("No pair tells how 2 images of these are turned, e.g. d.jpg")
 
@@ -114,7 +114,7 @@ class TestNothingTellsIt:
     def test_also_where_their_rolls_were_asked_for_and_then_it_is_told(self):
         found = decide_orientations([], 0, standing(b=180), may_share_up=False)
         assert (found.way, found.turn_deg) == ("view-graph", standing(b=180))
-        assert found.unknown == list(NAMES)
+        assert found.unknown == NAMES
         assert len(found.doubts) == 1
 
     @pytest.mark.parametrize("may_share_up", [True, False])
