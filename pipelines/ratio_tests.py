@@ -11,10 +11,10 @@ from sfm.features import pretrained
 from sfm.features.choice import description_named, make_descriptor
 from sfm.features.descriptor import Descriptor
 from sfm.features.detectors import DetectionOptions
+from sfm.features.ratio_tests import LOWES, RatioTests
 from sfm.files import refuse_suffix
 from sfm.learning.benchmark_options import BenchmarkOptions
 from sfm.learning.image_benchmark import Matched, precision_at, ratio_of_precision
-from sfm.matching.ratio_tests import LOWES, RatioTests
 from sfm.outputs import refuse_to_write_over
 from sfm.pipelines.benchmark import matched_pairs
 from sfm.progress import SILENT, Progress
