@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 
 # A residual beyond so many standard deviations is a wrong match's, and says no more than that.
 _FARTHEST = 3.0
+# Twice the logarithm of a likelihood by which few matches may err, and by which more of them will decide.
+_OUT_OF_THE_QUESTION = 50.0
 # Neighbouring residuals are alike: so many say as much as one.
 _ALIKE = 4.0
 
@@ -135,8 +137,10 @@ def start_again(
     return refine_absolute_pose(replace(start, camera=begun, prior=prior), xy, xyz, threshold_px)
 
 
-def most_likely(attempts: Sequence[Attempt], xy: Floats, xyz: Floats, threshold_px: float) -> Attempt | None:
-    """Return the attempt whose camera the residuals make most likely.
+def most_likely(
+    attempts: Sequence[Attempt], xy: Floats, xyz: Floats, threshold_px: float, most: int = 1
+) -> list[Attempt]:
+    """Return the attempts whose cameras the residuals make most likely, the likeliest first.
 
     Squared residuals, cut off where matches are wrong, and what freedom costs: the logarithm of how much of
     what a guess allows beforehand the residuals leave (D. MacKay, "Bayesian Interpolation", Neural Computation 1992).
@@ -147,10 +151,14 @@ def most_likely(attempts: Sequence[Attempt], xy: Floats, xyz: Floats, threshold_
         To choose from.
     xy, xyz, threshold_px
         What they were made of.
+    most
+        Return at most so many, and none that is out of the question beside the likeliest.
     """
     if not attempts:
-        return None
-    return attempts[int(_unlikelihoods(attempts, xy, xyz, threshold_px).argmin())]
+        return []
+    values = _unlikelihoods(attempts, xy, xyz, threshold_px)
+    order = np.argsort(values, kind="stable")[:most]
+    return [attempts[i] for i in order if values[i] - values[order[0]] <= _OUT_OF_THE_QUESTION]
 
 
 def _unlikelihoods(attempts: Sequence[Attempt], xy: Floats, xyz: Floats, threshold_px: float) -> Floats:

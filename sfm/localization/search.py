@@ -33,6 +33,8 @@ MAX_LOG10_NFA = -3.0
 # Where to look again for a point, in inlier thresholds.
 _SECOND_LOOK = 1.5
 _SECOND_LOOKS = 2
+# How many of the likeliest cameras look again, each by its own pose.
+_SECOND_LOOKS_BY = 3
 
 
 @dataclass(frozen=True)
@@ -129,23 +131,24 @@ def search(
     matched_xy, matched_xyz = xy[found.keypoints], _positions(sparse_map, found.point_ids)
     with watch("pose"):
         attempts = try_guesses(query.guesses, matched_xy, matched_xyz, threshold_px, options.seed)
-        best = most_likely(attempts, matched_xy, matched_xyz, threshold_px)
-    if best is None:
+        likely = most_likely(attempts, matched_xy, matched_xyz, threshold_px, _SECOND_LOOKS_BY)
+    if not likely:
         nothing = Correspondences(*(np.empty(0, np.int64),) * 3)
         refusal = f"only {len(found)} of its keypoints look like points of the map"
         return _found(None, nothing, xy, sparse_map, len(found), 99.0, None, views, refusal)
+    best = likely[0]
     nfa = _log10_nfa(best, matched_xy, matched_xyz, threshold_px)
     refusal = _refusal(best, nfa, len(found), options)
     matches, uncertainty = found, None
     if not refusal:
         with watch("refine"):
-            pose, matches = _look_again(
-                query, best.pose, found, sparse_map, index, views, threshold_px, ratio
-            )
+            looks = [
+                _look_again(query, attempt, found, sparse_map, index, views, threshold_px, ratio)
+                for attempt in likely
+            ]
+            best, matches = _best_of(looks, xy, sparse_map, threshold_px)
             matched_xy, matched_xyz = xy[matches.keypoints], _positions(sparse_map, matches.point_ids)
-            best, apart = choose_again(
-                replace(best, pose=pose), query.guesses, matched_xy, matched_xyz, threshold_px
-            )
+            best, apart = choose_again(best, query.guesses, matched_xy, matched_xyz, threshold_px)
             uncertainty = pose_uncertainty(best.pose, matched_xy, matched_xyz)
             if uncertainty:
                 uncertainty = uncertainty.widened(apart)
@@ -190,17 +193,34 @@ def _refusal(best: Attempt, log10_nfa: float, matches: int, options: Localizatio
     return ""
 
 
+def _best_of(
+    looks: Sequence[tuple[Attempt, Correspondences]], xy: Floats, sparse_map: SparseMap, threshold_px: float
+) -> tuple[Attempt, Correspondences]:
+    """Return the likeliest of several second looks, by the matches of all of them.
+
+    A look finds the matches that suit its own pose: each has to explain those of the others too.
+    """
+    if len(looks) == 1:
+        return looks[0]
+    pairs = [np.column_stack([matches.keypoints, matches.point_ids]) for _, matches in looks]
+    keypoints, point_ids = np.unique(np.concatenate(pairs), axis=0).T
+    all_xy, all_xyz = xy[keypoints], _positions(sparse_map, point_ids)
+    (best,) = most_likely([attempt for attempt, _ in looks], all_xy, all_xyz, threshold_px)
+    return next(look for look in looks if look[0] is best)
+
+
 def _look_again(
     query: Query,
-    pose: AbsolutePose,
+    attempt: Attempt,
     found: Correspondences,
     sparse_map: SparseMap,
     index: LocalizationIndex,
     views: Sequence[int],
     threshold_px: float,
     ratio: float,
-) -> tuple[AbsolutePose, Correspondences]:
+) -> tuple[Attempt, Correspondences]:
     """Match again near the projections of the map's points, and refine the pose with what is found."""
+    pose = attempt.pose
     xy = query.keypoints.xy.astype(np.float64)
     for _ in range(_SECOND_LOOKS):
         projected = visible(pose.cam_from_world, pose.camera, sparse_map.xyz)
@@ -221,7 +241,7 @@ def _look_again(
             break
         pose = refine_absolute_pose(replace(pose, inliers=inliers), xy[matches.keypoints], xyz, threshold_px)
         found = matches
-    return pose, found
+    return replace(attempt, pose=pose), found
 
 
 def _positions(sparse_map: SparseMap, point_ids: NDArray[np.int64]) -> Floats:
