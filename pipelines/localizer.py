@@ -23,7 +23,7 @@ from sfm.images.photo_set import Photo
 from sfm.images.single_photo import read_gray, read_photo
 from sfm.localization.options import FEW_INLIERS, LocalizationOptions
 from sfm.localization.query_camera import CameraGuess, guess_cameras, guesses_of_given
-from sfm.localization.search import Found, Query, search
+from sfm.localization.search import Found, Query, match_to_map, search
 from sfm.mapping.frame import MapFrame, Place, place_of
 from sfm.options import check
 from sfm.pipelines.features import describe_keypoints
@@ -38,7 +38,11 @@ Bytes = NDArray[np.uint8]
 # How a query may be turned against what its EXIF says, in the order of trying: quarter turns are commonest.
 _TURNS_DEG = (0, 90, -90, 180, 45, -45, 135, -135)
 # Keypoints by which the turns that EXIF does not expect are tried.
-_SAMPLE = 2048
+_SAMPLE = 1024
+# What repeats upside down, the windows of a facade, made a wrong pose of 115 points where the right one has 1,500.
+_MANY_INLIERS = 500
+# Photographs of another place have about as many matches by chance however they are turned.
+_CLEARLY_MORE = 1.2
 
 
 @dataclass(frozen=True)
@@ -205,9 +209,10 @@ class Localizer:
             equalized = self._detected(gray, replace(self._detection, equalize=True), watch)
             looks.append(replace(looks[0], keypoints=equalized))
             found = _better(found, self._search(looks[1], expected))
-        if found.refusal and others:
-            turn = max(others, key=lambda turn: self._search(looks[-1], turn, _SAMPLE).inliers)
-            found = _better(found, *(self._search(look, turn) for look in looks))
+        if others and (found.refusal or found.inliers < _MANY_INLIERS):
+            turn = self._turn_of_most_matches(looks[-1], expected, others)
+            if turn != expected:
+                found = _better(found, *(self._search(look, turn) for look in looks))
         return Localization(name, found, found.refusal, self.run.frame, watch.seconds)
 
     def _turns(self, exif: Exif) -> list[int | None]:
@@ -220,14 +225,29 @@ class Localizer:
         with watch("detect"):
             return DogDetector(detection).detect(gray)
 
-    def _search(self, look: _Look, turn_deg: int | None, most: int | None = None) -> Found:
-        """Search by the keypoints of a look, turned one way; by at most so many of them, the first."""
-        limit = self._detection.max_keypoints if most is None else most
+    def _search(self, look: _Look, turn_deg: int | None) -> Found:
+        """Search by the keypoints of a look, turned one way."""
+        query = self._query(look, turn_deg, self._detection.max_keypoints)
+        return search(query, self.sparse_map, self.index, self._ratio, self.options, look.watch)
+
+    def _turn_of_most_matches(
+        self, look: _Look, expected: int | None, others: Sequence[int | None]
+    ) -> int | None:
+        """Return the turn by which clearly more keypoints look like points of the map; the expected one if none."""
+        alike = {turn: self._alike(look, turn) for turn in (expected, *others)}
+        turn = max(others, key=alike.__getitem__)
+        return turn if alike[turn] > _CLEARLY_MORE * alike[expected] else expected
+
+    def _alike(self, look: _Look, turn_deg: int | None) -> int:
+        """Return how many of a sample of keypoints, turned one way, look like points of the map."""
+        query = self._query(look, turn_deg, _SAMPLE)
+        return len(match_to_map(query, self.index, self._ratio, self.options.candidates, look.watch)[1])
+
+    def _query(self, look: _Look, turn_deg: int | None, limit: int) -> Query:
         keypoints = oriented(look.keypoints, turn_deg, limit)
         with look.watch("describe"), pool_of_cores() as pool:
             descriptors = describe_keypoints(look.gray, keypoints, self._descriptor, pool)
-        query = Query(keypoints, descriptors, look.guesses, float(look.gray.scale.mean()))
-        return search(query, self.sparse_map, self.index, self._ratio, self.options, look.watch)
+        return Query(keypoints, descriptors, look.guesses, float(look.gray.scale.mean()))
 
     @property
     def _ratio(self) -> float:

@@ -95,7 +95,7 @@ def put_right(path: Path) -> None:
     if being_replaced(path.absolute()):
         _restore_alone(path.absolute())
     for root in _runs_around(path):
-        if being_replaced(root / "sparse", root / "sparse" / "0") or _is_behind(root):
+        if being_replaced(root / "sparse", root / "sparse" / "0") or _seems_behind(root):
             try:
                 with Workspace(root).lock():
                     if _is_behind(root):
@@ -130,6 +130,14 @@ def _runs_around(path: Path) -> list[Path]:
     """Return the run's folder that `path` means, be it that folder or its model's."""
     here = path.absolute()
     return [root for root in (here, here.parent, here.parent.parent) if is_workspace(root)][:1]
+
+
+def _seems_behind(root: Path) -> bool:
+    """Whether the products may be those of another model, at a look that another process may disturb."""
+    try:
+        return _is_behind(root)
+    except OSError:  # it was replaced meanwhile: whoever gets the lock looks again
+        return True
 
 
 def _is_behind(root: Path) -> bool:

@@ -124,10 +124,7 @@ def search(
     watch = watch or Stopwatch()
     threshold_px = options.max_error_px * query.image_scale
     xy = query.keypoints.xy.astype(np.float64)
-    with watch("retrieve"):
-        views = candidate_views(query, index, options.candidates)
-    with watch("match"):
-        found = match_to_views(query.descriptors, index, views, ratio)
+    views, found = match_to_map(query, index, ratio, options.candidates, watch)
     matched_xy, matched_xyz = xy[found.keypoints], _positions(sparse_map, found.point_ids)
     with watch("pose"):
         attempts = try_guesses(query.guesses, matched_xy, matched_xyz, threshold_px, options.seed)
@@ -156,6 +153,17 @@ def search(
             refusal = "the points that agree do not determine a pose"
     result = _found(best.pose, matches, xy, sparse_map, len(found), nfa, uncertainty, views, refusal)
     return replace(result, guess=best.guess)
+
+
+def match_to_map(
+    query: Query, index: LocalizationIndex, ratio: float, candidates: int, watch: Stopwatch | None = None
+) -> tuple[list[int], Correspondences]:
+    """Return the views that look most alike, and what a photograph has in common with them."""
+    watch = watch or Stopwatch()
+    with watch("retrieve"):
+        views = candidate_views(query, index, candidates)
+    with watch("match"):
+        return views, match_to_views(query.descriptors, index, views, ratio)
 
 
 def candidate_views(query: Query, index: LocalizationIndex, count: int) -> list[int]:
