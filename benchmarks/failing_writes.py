@@ -1,4 +1,4 @@
-"""Let the writes of commands fail, see how they end, run them again, and compare with an undisturbed run.
+"""Let writes of commands fail, run them again, and compare with an undisturbed run.
 
     python -m benchmarks.failing_writes --tries 100
 

@@ -1,4 +1,4 @@
-"""How well cropped, resized, squeezed and turned photographs are localised, and whether sigma covers the error.
+"""Localise cropped, resized, squeezed and turned photographs, and compare sigma with the error.
 
     python benchmarks/localize_changed_photographs.py ../shared/cases/scenes.py ../shared/scenes/fountain-P11 \
         ../shared/scenes/castle-P19

@@ -1,4 +1,4 @@
-"""Make a small scene, run commands on it in processes that may die, and compare what they leave."""
+"""Run commands in processes that may die, and compare what they leave."""
 
 from __future__ import annotations
 

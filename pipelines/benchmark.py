@@ -129,14 +129,20 @@ def benchmark(
     return results
 
 
-def matched_pairs(path: Path, descriptor: Descriptor, options: BenchmarkOptions) -> list[Matched]:
-    """Match the pairs of a test whose matches are known to be right or wrong; `InputError` if it is none."""
-    named = NamedDescriptor(descriptor.name, descriptor)
-    matched: list[Matched] = []
+def matched_pairs(
+    path: Path, descriptors: Sequence[NamedDescriptor], options: BenchmarkOptions
+) -> list[list[Matched]]:
+    """Match the pairs of a test by each descriptor, on the same keypoints.
+
+    Raises `InputError` if the folder does not tell of each match whether it is right.
+    """
+    matched: list[list[Matched]] = [[] for _ in descriptors]
     for run in _runs_of(path, options):
         if run.pairs is None:
             raise InputError(f"{path} does not tell of each match whether it is right: leave it out.")
-        matched += _matched(_described(run.pairs, options), run.pairs, named)
+        images = _described(run.pairs, options)
+        for of_one, named in zip(matched, descriptors, strict=True):
+            of_one += _matched(images, run.pairs, named)
     return matched
 
 

@@ -1,4 +1,4 @@
-"""Find out how the photographs of a set are turned, from a sample of the keypoints of each."""
+"""Find out how photographs are turned, from a sample of the keypoints of each."""
 
 from __future__ import annotations
 

@@ -8,15 +8,12 @@ from pathlib import Path
 
 from sfm.errors import InputError
 from sfm.features import pretrained
-from sfm.features.choice import description_named, make_descriptor
-from sfm.features.descriptor import Descriptor
-from sfm.features.detectors import DetectionOptions
 from sfm.features.ratio_tests import LOWES, RatioTests
 from sfm.files import refuse_suffix
 from sfm.learning.benchmark_options import BenchmarkOptions
 from sfm.learning.image_benchmark import Matched, precision_at, ratio_of_precision
 from sfm.outputs import refuse_to_write_over
-from sfm.pipelines.benchmark import matched_pairs
+from sfm.pipelines.benchmark import NamedDescriptor, matched_pairs, named_descriptors
 from sfm.progress import SILENT, Progress
 
 
@@ -55,34 +52,29 @@ def suit_ratio_tests(
     """
     refuse_suffix(out, ".safetensors")
     refuse_to_write_over([weights, *tests], [out])
-    described = replace(description_named(name), weights=weights, device=options.device)
-    sift = _matched(
-        tests, make_descriptor(description_named("sift"), DetectionOptions().max_size), options, progress
+    sift, network = _matched(
+        tests, named_descriptors(["sift", f"{name}={weights}"], options.device), options, progress
     )
-    network = _matched(tests, make_descriptor(described, DetectionOptions().max_size), options, progress)
     found = RatioTests(
         *(ratio_of_precision(network, precision_at(sift, ratio)) for ratio in (LOWES.strict, LOWES.weak))
     )
-    loaded = pretrained.load(name, weights)
-    pretrained.save(
-        loaded.network,
-        name,
-        out,
-        window=loaded.window,
-        orientation=loaded.orientation,
-        ratio_tests=found,
-    )
+    pretrained.save_again(replace(pretrained.load(name, weights), ratio_tests=found), out)
     return found
 
 
 def _matched(
-    tests: Sequence[Path], descriptor: Descriptor, options: BenchmarkOptions, progress: Progress
-) -> list[Matched]:
-    with progress.stage(f"Match by {descriptor.name}", len(tests), "tests") as step:
-        found = []
+    tests: Sequence[Path],
+    descriptors: Sequence[NamedDescriptor],
+    options: BenchmarkOptions,
+    progress: Progress,
+) -> list[list[Matched]]:
+    """Match all pairs of all tests; return those of each descriptor."""
+    found: list[list[Matched]] = [[] for _ in descriptors]
+    with progress.stage("Match", len(tests), "tests") as step:
         for test in tests:
-            found += matched_pairs(test, descriptor, options)
+            for of_one, more in zip(found, matched_pairs(test, descriptors, options), strict=True):
+                of_one += more
             step.advance(note=test.name)
-    if not found:
+    if not found[0]:
         raise InputError("There are no photographs to match: give folders as `sfm benchmark` takes them.")
     return found

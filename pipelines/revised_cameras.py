@@ -1,4 +1,4 @@
-"""Revise which cameras took the photographs, where their map speaks against what EXIF and sizes made believe."""
+"""Revise which cameras took photographs, where their map speaks against EXIF and sizes."""
 
 from __future__ import annotations
 

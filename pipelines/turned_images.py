@@ -1,4 +1,4 @@
-"""Try other turns of images that no pair relates to the rest, before they are left out."""
+"""Try other turns of images that no pair relates to the rest."""
 
 from __future__ import annotations
 

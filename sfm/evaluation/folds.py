@@ -1,4 +1,4 @@
-"""Find images that a map puts side by side although nothing that one of them sees was found in the other.
+"""Find images that a map puts side by side although they have nothing in common.
 
 What is alike on two sides of a thing, front and back of a box, folds a map: both sides come to lie upon each other, and
 few pairs contradict it, for most of what repeats agrees. But then images from both sides stand side by side, and those

@@ -131,18 +131,22 @@ def save(
     write_tensors(path, tensors, {**facts, **seen, **evened})
 
 
-def publish(name: str, path: Path, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:
-    """Copy a file that `save` wrote into the package and enter it, with `facts`, into the manifest."""
-    pretrained = load(name, path)
-    target = folder / f"{name}.safetensors"
+def save_again(pretrained: Pretrained, path: Path) -> None:
+    """Write loaded weights, and all that is known of them, to another file."""
     save(
         pretrained.network,
-        name,
-        target,
+        pretrained.name,
+        path,
         window=pretrained.window,
         orientation=pretrained.orientation,
         ratio_tests=pretrained.ratio_tests,
     )
+
+
+def publish(name: str, path: Path, facts: Mapping[str, Any], folder: Path = FOLDER) -> None:
+    """Copy a file that `save` wrote into the package and enter it, with `facts`, into the manifest."""
+    target = folder / f"{name}.safetensors"
+    save_again(load(name, path), target)
     target.chmod(0o644)  # safetensors writes for the owner alone; an installed package is read by everyone
     entry = {"file": target.name, "sha256": sha256(target), **facts}
     manifest = _read_manifest(folder) | {name: entry}

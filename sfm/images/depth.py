@@ -1,4 +1,4 @@
-"""Scale pixels of more than eight bits to eight by the depth they were taken with."""
+"""Scale pixels of more than eight bits to eight, by their own depth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take photographs to be of other cameras than first thought, once a map has shown it."""
+"""Take photographs to be of other cameras, once a map has shown it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the projection of a camera of which nothing is known, from six matches at a time."""
+"""Find the projection of an unknown camera, from six matches at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Let go of focal lengths that a map held, and tell whether its errors ask for others.
+"""Let go of focal lengths held in a map, and tell whether errors fall.
 
 A map agrees with what was held while it was made, so the agreement says nothing. What its images say shows only when
 it is let go: where EXIF is right, errors hardly fall; where it is of another picture, they fall to a fraction.

@@ -1,4 +1,4 @@
-"""Give a map's cameras further distortion coefficients, or a fisheye's, where its errors ask for them.
+"""Give cameras further distortion coefficients, or a fisheye's, where errors ask for them.
 
 One coefficient bends the maps of lenses that need two: what it leaves unexplained looks like a bowl. Fisheye lenses are
 explained by their own models alone (J. Kannala and S. Brandt, "A Generic Camera Model and Calibration Method for

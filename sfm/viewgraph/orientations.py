@@ -1,4 +1,4 @@
-"""Decide which way is up in each photograph: from the rolls between photographs and their EXIF."""
+"""Decide which way is up in each photograph, from rolls between photographs and EXIF."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Let pairs of images vote on how they are turned, by the first keypoints of each."""
+"""Let pairs of images vote on how they are turned, by their first keypoints."""
 
 from __future__ import annotations
 

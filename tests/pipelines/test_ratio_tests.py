@@ -11,7 +11,7 @@ from sfm.features import pretrained
 from sfm.features.choice import DescriptionOptions, make_descriptor
 from sfm.learning.benchmark_options import BenchmarkOptions
 from sfm.learning.image_benchmark import precision_at
-from sfm.pipelines.benchmark import matched_pairs
+from sfm.pipelines.benchmark import matched_pairs, named_descriptors
 from sfm.pipelines.ratio_tests import suit_ratio_tests
 from tests.learning.patch_sets import small_patch_set
 
@@ -38,10 +38,7 @@ def planes(tmp_path_factory):
 
 def test_the_network_is_then_as_precise_as_sift(planes, tmp_path):
     found = suit_ratio_tests([planes], "tfeat", SHIPPED, tmp_path / "suited.safetensors", OPTIONS)
-    sift, tfeat = (
-        matched_pairs(planes, make_descriptor(DescriptionOptions(descriptor=name), 1600), OPTIONS)
-        for name in ("sift", "tfeat")
-    )
+    sift, tfeat = matched_pairs(planes, named_descriptors(["sift", "tfeat"], "cpu"), OPTIONS)
     for ratio, lowes in ((found.strict, 0.8), (found.weak, 0.85)):
         assert precision_at(tfeat, ratio) >= precision_at(sift, lowes)
     assert found.strict <= found.weak
